@@ -2,8 +2,13 @@
 //!
 //! The crate is synchronous and knows nothing of HTTP, databases or async runtimes.
 
+pub mod config;
 pub mod error;
+pub mod models;
 pub mod noise;
+pub mod ops;
 pub mod schedulers;
+pub mod source;
+pub mod weights;
 
 pub use error::{Error, Result};
