@@ -134,5 +134,5 @@ def predict_noise(model: torch.nn.Module, size: float) -> None:
     for channel in range(channels):
         for copy, sign in [(channel, 1.0), (channel + channels, -1.0)]:
             first.weight[copy, channel, middle, middle] += sign * STREAM
-            resnet.conv_shortcut.weight[copy, skip + copy, 0, 0] += 8.0
+            resnet.conv_shortcut.weight[copy, skip + copy, 0, 0] += 5.0
             last.weight[channel, copy, middle, middle] += sign * size
