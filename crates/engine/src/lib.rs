@@ -3,6 +3,7 @@
 //! The crate is synchronous and knows nothing of HTTP, databases or async runtimes.
 
 pub mod error;
+pub mod images;
 pub mod noise;
 pub mod schedulers;
 
