@@ -1,6 +1,6 @@
 //! Bicubic resizing in the fixed-point arithmetic that Pillow uses, so that the results are equal.
 //!
-//! Two passes, along the rows and along the columns, with 8-bit pixels in between. Their order and the
+//! Two passes, along rows and columns, with 8-bit pixels in between. Their order and their
 //! rounding matter: a bicubic kernel overshoots at edges, and what the first pass clips is lost to
 //! the second.
 
