@@ -5,6 +5,7 @@
 pub mod config;
 pub mod error;
 pub mod models;
+pub mod images;
 pub mod noise;
 pub mod ops;
 pub mod schedulers;
