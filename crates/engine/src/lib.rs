@@ -4,8 +4,8 @@
 
 pub mod config;
 pub mod error;
-pub mod models;
 pub mod images;
+pub mod models;
 pub mod noise;
 pub mod ops;
 pub mod schedulers;
