@@ -1,5 +1,21 @@
 //! Compiles one loop for several instruction sets and picks the widest at run time.
 
+/// The instruction set that the kernels use on this machine.
+///
+/// Results are the same bytes for one build on one instruction set.
+pub fn instruction_set() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+    }
+    if cfg!(target_arch = "aarch64") { "neon" } else { "portable" }
+}
+
 /// Defines a function whose body is compiled for AVX-512, AVX2 and the build's baseline.
 ///
 /// The body uses plain arithmetic (no fused multiply-add), so all versions give the same bytes.

@@ -21,6 +21,7 @@ mod widen;
 pub use activation::{add, add_to_channels, geglu, gelu, quick_gelu, silu};
 pub use attention::{AttentionShape, attention, attention_scratch};
 pub use conv::{ConvShape, conv2d, conv2d_scratch};
+pub use dispatch::instruction_set;
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
 pub use widen::{Stored, taps_last_to_channels_last, widen};

@@ -51,14 +51,7 @@ impl Tensor {
     /// A batch of sequences of `[tokens, channels]` values each.
     pub fn sequences(rows: &[&[f32]], channels: usize, meter: &Meter) -> Self {
         let tokens = rows.first().map_or(0, |row| row.len() / channels);
-        let shape = Shape { batch: rows.len(), height: tokens, width: 1, channels };
-        let mut out = Self::zeros(shape, meter);
-        if !out.is_planned() {
-            for (i, row) in rows.iter().enumerate() {
-                out.row_mut(i).copy_from_slice(row);
-            }
-        }
-        out
+        Self::interleaved_images(rows, channels, tokens, 1, meter)
     }
 
     /// A batch of images from planes `[channels, height, width]` each, the layout of latents.
@@ -78,6 +71,23 @@ impl Tensor {
                         target[pixel * channels + channel] = value;
                     }
                 }
+            }
+        }
+        out
+    }
+
+    /// A batch of images from `[height, width, channels]` each, the layout of pixels.
+    pub fn interleaved_images(
+        rows: &[&[f32]],
+        channels: usize,
+        height: usize,
+        width: usize,
+        meter: &Meter,
+    ) -> Self {
+        let mut out = Self::zeros(Shape { batch: rows.len(), height, width, channels }, meter);
+        if !out.is_planned() {
+            for (i, row) in rows.iter().enumerate() {
+                out.row_mut(i).copy_from_slice(row);
             }
         }
         out

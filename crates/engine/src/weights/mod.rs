@@ -103,14 +103,9 @@ impl Weights {
         Ok(names.into_iter().map(|name| format!("{}/{name}", self.folder)).collect())
     }
 
-    /// Whether a tensor of this name exists.
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
-    /// The shape of a tensor.
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    /// Number of values of all tensors.
+    pub fn values(&self) -> u64 {
+        self.tensors.values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum()
     }
 
     /// A tensor that must have this shape; a 1×1 convolution's trailing ones may be left out of
