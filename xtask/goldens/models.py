@@ -44,13 +44,13 @@ def text_encoder(vocabulary: int, hidden: int, activation: str, label: str) -> C
     return model
 
 
-def vae(channels: list[int], groups: int, label: str, **config) -> AutoencoderKL:
+def vae(channels: list[int], groups: int, label: str, contrast: float, **config) -> AutoencoderKL:
     levels = len(channels)
     model = AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=4, block_out_channels=channels, norm_num_groups=groups,
         down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels, **config,
     ).eval()
-    weights.vae(model, label)
+    weights.vae(model, label, contrast)
     return model
 
 
@@ -102,7 +102,7 @@ def main() -> None:
         out / "tiny-sd1", tokenizer.END, as_json=False,
         scheduler=PNDMScheduler.from_config(SD1_SCHEDULER),
         text_encoder=text_encoder(vocabulary, 32, "quick_gelu", "sd1.text"),
-        vae=vae([8, 8, 16, 16], 4, "sd1.vae", layers_per_block=2, sample_size=64),
+        vae=vae([8, 8, 16, 16], 4, "sd1.vae", 0.7, layers_per_block=2, sample_size=64),
         unet=unet("sd1.unet", True, cross_attention_dim=32, attention_head_dim=2, norm_num_groups=4, sample_size=8),
     )
     as_first_published(out / "tiny-sd1")
@@ -112,7 +112,7 @@ def main() -> None:
         out / "tiny-sd2", "!", as_json=True,
         scheduler=DDIMScheduler.from_config(SD2_SCHEDULER),
         text_encoder=text_encoder(vocabulary, 48, "gelu", "sd2.text"),
-        vae=vae([8, 16], 2, "sd2.vae", layers_per_block=1, sample_size=64, scaling_factor=0.2),
+        vae=vae([8, 16], 2, "sd2.vae", 0.45, layers_per_block=1, sample_size=64, scaling_factor=0.2),
         unet=unet(
             "sd2.unet", False, cross_attention_dim=48, attention_head_dim=[2, 2, 3], norm_num_groups=4, sample_size=32,
             use_linear_projection=True, only_cross_attention=False, upcast_attention=True,
@@ -122,7 +122,7 @@ def main() -> None:
 
     shutil.rmtree(out / "tiny-vae", ignore_errors=True)
     bare = vae(
-        [8, 16, 16], 4, "bare.vae", layers_per_block=1, sample_size=64,
+        [8, 16, 16], 4, "bare.vae", 0.5, layers_per_block=1, sample_size=64,
         use_quant_conv=False, use_post_quant_conv=False,
     )
     bare.save_pretrained(out / "tiny-vae", safe_serialization=True)

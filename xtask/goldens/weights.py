@@ -74,7 +74,7 @@ def unet(model: torch.nn.Module, label: str, out_gain: float) -> None:
             close_half_the_gates(module.proj.weight[gate], module.proj.bias[gate], out.weight)
 
 
-def vae(model: torch.nn.Module, label: str) -> None:
+def vae(model: torch.nn.Module, label: str, contrast: float) -> None:
     """A VAE with latents of about N(0, 5²), as the real one's, and pictures that hardly saturate."""
     s = STREAM
     last = "quant_conv" if model.quant_conv is not None else "encoder.conv_out"
@@ -84,7 +84,7 @@ def vae(model: torch.nn.Module, label: str) -> None:
         (last, 4.0, 0.5),
         ("encoder.conv_out", 1.0, 0.2),
         ("decoder.conv_in", s / 5, 0.3 * s),
-        ("decoder.conv_out", 0.7, 0.1),
+        ("decoder.conv_out", contrast, 0.1),
         ("conv1", s, 0.3 * s),
         ("conv2", s, 0.3 * s),
         ("conv_shortcut", 1.0, 0.2 * s),
