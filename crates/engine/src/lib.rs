@@ -6,5 +6,6 @@ pub mod error;
 pub mod images;
 pub mod noise;
 pub mod schedulers;
+pub mod tokenizer;
 
 pub use error::{Error, Result};
