@@ -260,6 +260,11 @@ impl Params<'_> {
         Error::malformed(self.path, message)
     }
 
+    /// That the configuration does not suit the number of steps asked for.
+    pub(super) fn unsuited(&self, message: impl std::fmt::Display) -> Error {
+        Error::Invalid(format!("{}: {message}", self.path.display()))
+    }
+
     fn wrong_type(&self, key: &str, value: &Value, wanted: &str) -> Error {
         self.malformed(format!("{key} = {} should be {wanted}", abbreviated(value)))
     }

@@ -132,8 +132,9 @@ impl DpmMultistep {
         let steps = self.schedule.timesteps.len();
         match (0..steps).find(|i| !self.update(*i, self.order_at(*i, *i)).is_finite()) {
             None => Ok(()),
-            Some(step) => Err(params.malformed(format!(
-                "step {step} of {steps} has no finite update: ask for fewer steps"
+            Some(step) => Err(params.unsuited(format!(
+                "step {step} of {steps} has no finite update: ask for another number of steps or \
+                 another scheduler"
             ))),
         }
     }

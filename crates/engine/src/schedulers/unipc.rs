@@ -107,9 +107,9 @@ impl UniPc {
         };
         match (0..steps).find(|step| !finite(*step)) {
             None => Ok(()),
-            Some(step) => Err(params.malformed(format!(
-                "step {step} of {steps} has no finite update: ask for fewer steps, or set \
-                 lower_order_final"
+            Some(step) => Err(params.unsuited(format!(
+                "step {step} of {steps} has no finite update: ask for another number of steps or \
+                 another scheduler"
             ))),
         }
     }
