@@ -93,6 +93,8 @@ fn what_is_not_implemented_is_named() {
         (dpm, "solver_type", json!("rk4")),
         (dpm, "variance_type", json!("learned_range")),
         (unipc, "use_flow_sigmas", json!(true)),
+        (dpm, "solver_order", json!(4)),
+        (unipc, "solver_order", json!(4)),
         (unipc, "solver_p", json!({"_class_name": "DDIMScheduler"})),
         (unipc, "use_dynamic_shifting", json!(true)),
         (unipc, "shift_terminal", json!(0.1)),

@@ -246,7 +246,7 @@ impl Params<'_> {
 
     /// That the value of `key` is not implemented; `supported` says what is.
     pub(super) fn unsupported(&self, key: &str, supported: &str) -> Error {
-        let value = self.values.get(key).map_or_else(|| "nothing".into(), abbreviated);
+        let value = self.values.get(key).map_or_else(|| "(not set)".into(), abbreviated);
         Error::Unsupported {
             place: self.path.display().to_string(),
             key: key.into(),
