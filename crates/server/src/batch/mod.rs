@@ -1,0 +1,291 @@
+//! The flow of `run`: for every picture a random prompt and a random model, image to image.
+
+mod draw;
+mod inputs;
+mod memory;
+mod sheet;
+mod summary;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resize};
+use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, generate};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+pub(crate) use self::draw::random_seed;
+use self::inputs::Content;
+pub(crate) use self::inputs::{Input, find_inputs, shipped_inputs};
+use self::summary::{Entry, Outcome, Summary};
+use crate::catalogue::Known;
+use crate::{interrupt, output};
+
+/// What holds for all images of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) prompts: Vec<String>,
+    pub(crate) negative_prompt: String,
+    pub(crate) strength: f64,
+    pub(crate) steps: usize,
+    pub(crate) guidance: f64,
+    pub(crate) scheduler: SchedulerKind,
+    pub(crate) seed: u32,
+    /// Width and height; the model's own where it is `None`.
+    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) fitting: Fitting,
+}
+
+/// How a picture comes to the size of its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fitting {
+    /// The picture's shape at the size's area.
+    Fit,
+    /// The size, with what stands out cut off.
+    Crop,
+    /// The size, stretched.
+    Squash,
+}
+
+/// The prompts that are drawn from when the user gives none.
+pub(crate) fn default_prompts() -> Vec<String> {
+    [
+        "generate image of cyberpunk battleship",
+        "cat dancing in rain",
+        "dogs sitting on sofa",
+        "beautiful landscape with sea and mountains",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// What was drawn for one picture.
+struct Task<'a> {
+    input: &'a Input,
+    output: String,
+    model: &'a Known,
+    prompt: &'a str,
+    seed: u32,
+}
+
+/// Makes an image for every input and writes images, summary and contact sheet to `out`.
+///
+/// # Errors
+/// A setting is out of range, a model cannot be loaded, or results cannot be written. An input
+/// that cannot be used is no error: it stands in the summary, and the exit status is 1.
+pub(crate) fn run(
+    runtime: &Runtime,
+    inputs: &[Input],
+    models: &[Known],
+    settings: &Settings,
+    out: &Path,
+) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let tasks = draw_tasks(inputs, models, settings);
+    let loaded = load(runtime, &tasks, settings)?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+
+    let progress = Progress::new(tasks.len() as u64)?;
+    let mut entries = Vec::new();
+    for task in &tasks {
+        if interrupt::requested() {
+            break;
+        }
+        progress.begin(task);
+        let begun = Instant::now();
+        let outcome = match make(&loaded[&task.model.name], task, settings, out, &progress) {
+            Ok(size) => Outcome::Done { output: task.output.clone(), size },
+            Err(_) if interrupt::requested() => break,
+            Err(error) => Outcome::Failed { error: format!("{error:#}") },
+        };
+        let entry = Entry {
+            input: task.input.path.clone(),
+            model: task.model.name.clone(),
+            prompt: task.prompt.to_owned(),
+            seed: task.seed,
+            seconds: begun.elapsed().as_secs_f64(),
+            outcome,
+        };
+        progress.end(&entry);
+        entries.push(entry);
+    }
+    progress.finish();
+
+    let summary = Summary::new(entries, inputs.len(), started.elapsed(), settings);
+    output::write_atomically(&out.join("summary.json"), summary.json()?.as_bytes())?;
+    output::write_atomically(&out.join("index.html"), sheet::html(&summary).as_bytes())?;
+    println!("{}", summary.line(out));
+    if interrupt::requested() {
+        anyhow::bail!("{} of {} images were made", summary.succeeded(), inputs.len());
+    }
+    Ok(if summary.succeeded() == inputs.len() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Draws prompt and model for each input.
+fn draw_tasks<'a>(
+    inputs: &'a [Input],
+    models: &'a [Known],
+    settings: &'a Settings,
+) -> Vec<Task<'a>> {
+    let mut draws = draw::Draws::new(settings.seed);
+    let names = inputs::output_names(inputs);
+    inputs
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(i, (input, output))| Task {
+            input,
+            output,
+            model: &models[draws.below(models.len())],
+            prompt: &settings.prompts[draws.below(settings.prompts.len())],
+            seed: settings.seed.wrapping_add(i as u32),
+        })
+        .collect()
+}
+
+/// Loads every model that was drawn, and checks the settings against it: what is wrong for all
+/// images is told before the first.
+fn load(
+    runtime: &Runtime,
+    tasks: &[Task<'_>],
+    settings: &Settings,
+) -> anyhow::Result<HashMap<String, Model>> {
+    let mut loaded = HashMap::new();
+    for task in tasks {
+        if loaded.contains_key(&task.model.name) {
+            continue;
+        }
+        let model = Model::open(runtime, &task.model.source)
+            .with_context(|| format!("model {}", task.model.name))?;
+        let (height, width) = model.info().native_size();
+        let size = settings.size.unwrap_or((width, height));
+        let probe = plan(task, settings, size);
+        model.begin(&Plan { strength: None, ..probe.clone() }, None)?;
+        diffusion_engine::schedulers::begin_index(probe.steps, settings.strength, 1)?;
+        probe.check(model.info().multiple())?;
+        loaded.insert(task.model.name.clone(), model);
+    }
+    Ok(loaded)
+}
+
+fn plan(task: &Task<'_>, settings: &Settings, (width, height): (u32, u32)) -> Plan {
+    Plan {
+        prompt: task.prompt.to_owned(),
+        negative_prompt: settings.negative_prompt.clone(),
+        width,
+        height,
+        steps: settings.steps,
+        guidance: settings.guidance,
+        scheduler: Some(settings.scheduler),
+        seed: u64::from(task.seed),
+        strength: Some(settings.strength),
+    }
+}
+
+/// Makes and writes one image; gives its size. The picture as the model saw it is written beside
+/// the results, for the contact sheet.
+fn make(
+    model: &Model,
+    task: &Task<'_>,
+    settings: &Settings,
+    out: &Path,
+    progress: &Progress,
+) -> anyhow::Result<(u32, u32)> {
+    let limits = Limits::default();
+    let picture = match &task.input.content {
+        Content::File(path) => decode_file(path, &limits)?,
+        Content::Embedded(bytes) => decode(bytes, &limits)?,
+    };
+    let picture = prepare(&picture, model, settings)?;
+    let shown = output::plain_png(&picture)?;
+    output::write_atomically(&out.join(sheet::input_name(&task.output)), &shown)?;
+    let plan = plan(task, settings, picture.dimensions());
+    let image = generate(model, &plan, Some(&picture), |sample| {
+        if sample.progress().0 == 0 {
+            sample.warnings().iter().for_each(|warning| progress.warn(warning));
+        }
+        progress.step(sample.progress());
+        interrupt::check()
+    })?;
+    let bytes = output::png(&image, &task.model.name, &plan)?;
+    output::write_atomically(&out.join(&task.output), &bytes)?;
+    Ok(image.dimensions())
+}
+
+/// Brings a picture to the size of its image.
+fn prepare(picture: &RgbImage, model: &Model, settings: &Settings) -> Result<RgbImage, Error> {
+    let (native_height, native_width) = model.info().native_size();
+    let (width, height) = settings.size.unwrap_or((native_width, native_height));
+    let (from_width, from_height) = picture.dimensions();
+    match settings.fitting {
+        Fitting::Squash => resize(picture, width, height),
+        Fitting::Fit => {
+            let area = u64::from(width) * u64::from(height);
+            let (width, height) = fit(from_width, from_height, area, model.info().multiple())?;
+            resize(picture, width, height)
+        }
+        Fitting::Crop => {
+            let scale = (f64::from(width) / f64::from(from_width))
+                .max(f64::from(height) / f64::from(from_height));
+            let cover =
+                |side: u32, least: u32| ((f64::from(side) * scale).round() as u32).max(least);
+            let (wide, high) = (cover(from_width, width), cover(from_height, height));
+            let covering = resize(picture, wide, high)?;
+            Ok(RgbImage::from_fn(width, height, |x, y| {
+                *covering.get_pixel(x + (wide - width) / 2, y + (high - height) / 2)
+            }))
+        }
+    }
+}
+
+/// Bars on a terminal, a line for each image elsewhere.
+struct Progress {
+    bars: MultiProgress,
+    overall: ProgressBar,
+    image: ProgressBar,
+}
+
+impl Progress {
+    fn new(images: u64) -> anyhow::Result<Self> {
+        let bars = MultiProgress::new();
+        let overall = ProgressStyle::with_template("{wide_bar} {pos}/{len} images {eta}")?;
+        let image = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} steps")?;
+        let overall = bars.add(ProgressBar::new(images).with_style(overall));
+        let image = bars.add(ProgressBar::new(0).with_style(image));
+        overall.tick();
+        Ok(Self { bars, overall, image })
+    }
+
+    fn begin(&self, task: &Task<'_>) {
+        self.image.reset();
+        self.image.set_message(task.input.name.clone());
+    }
+
+    fn step(&self, (done, total): (usize, usize)) {
+        self.image.set_length(total as u64);
+        self.image.set_position(done as u64);
+    }
+
+    fn warn(&self, warning: &str) {
+        self.bars.suspend(|| eprintln!("warning: {warning}"));
+    }
+
+    fn end(&self, entry: &Entry) {
+        self.overall.inc(1);
+        let (done, all) = (self.overall.position(), self.overall.length().unwrap_or(0));
+        self.bars.suspend(|| match &entry.outcome {
+            Outcome::Done { output, .. } => println!(
+                "[{done}/{all}] {output}  {:.1} s  {}  \"{}\"",
+                entry.seconds, entry.model, entry.prompt
+            ),
+            Outcome::Failed { error } => eprintln!("[{done}/{all}] {}: {error}", entry.input),
+        });
+    }
+
+    fn finish(&self) {
+        self.image.finish_and_clear();
+        self.overall.finish_and_clear();
+    }
+}

@@ -1,0 +1,152 @@
+//! The command line: each command in its own file.
+
+mod generate;
+mod models;
+mod run;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use diffusion_engine::{Options, Runtime};
+
+use crate::catalogue::Catalogue;
+
+/// A self-hosted Stable Diffusion server in one binary
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Generate(generate::Generate),
+    Models(models::Models),
+}
+
+impl Cli {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// What ends the command as a whole; the message is one line.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(command) => command.execute(),
+            Command::Generate(command) => command.execute(),
+            Command::Models(command) => command.execute(),
+        }
+    }
+}
+
+/// Where models are found.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// Folder whose sub-folders are diffusers models
+    #[arg(long, value_name = "DIR", env = "DIFFUSION_SERVER_MODELS")]
+    models_dir: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    fn catalogue(&self) -> anyhow::Result<Catalogue> {
+        Catalogue::discover(self.models_dir.as_deref())
+    }
+}
+
+/// How much of the machine to use.
+#[derive(Debug, Args)]
+struct MachineArgs {
+    /// Threads that compute [default: all processors]
+    #[arg(long, value_name = "N", env = "DIFFUSION_SERVER_THREADS")]
+    threads: Option<NonZeroUsize>,
+
+    /// The most memory that a model and its work may take, for instance 6GB; work that needs more is refused
+    #[arg(long, value_name = "SIZE", env = "DIFFUSION_SERVER_MEMORY")]
+    memory: Option<ByteSize>,
+}
+
+impl MachineArgs {
+    fn runtime(&self) -> anyhow::Result<Runtime> {
+        Ok(Runtime::new(Options {
+            threads: self.threads,
+            memory_limit: self.memory.map(|size| size.0),
+            ..Options::default()
+        })?)
+    }
+}
+
+/// A number of bytes, as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ByteSize(u64);
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = text[digits.len()..].to_ascii_uppercase();
+        let factor: f64 = match unit.trim_end_matches('B').trim_end_matches('I') {
+            "" => 1.0,
+            "K" => 1024.0,
+            "M" => 1024.0 * 1024.0,
+            "G" => 1024.0 * 1024.0 * 1024.0,
+            _ => return Err(format!("{unit} is no unit; write for instance 800MB or 6GB")),
+        };
+        match digits.trim().parse::<f64>() {
+            Ok(number) if number > 0.0 && number * factor < 1e18 => {
+                Ok(Self((number * factor) as u64))
+            }
+            _ => Err("write for instance 800MB or 6GB".into()),
+        }
+    }
+}
+
+/// Width and height, as `WIDTHxHEIGHT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    width: u32,
+    height: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|&side: &u32| side > 0);
+        match text.split_once(['x', 'X', '×']).map(|(w, h)| (side(w), side(h))) {
+            Some((Some(width), Some(height))) => Ok(Self { width, height }),
+            _ => Err("write WIDTHxHEIGHT, for instance 512x512".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        assert_eq!("6GB".parse(), Ok(ByteSize(6 << 30)));
+        assert_eq!("1.5g".parse(), Ok(ByteSize(3 << 29)));
+        assert_eq!("800MiB".parse(), Ok(ByteSize(800 << 20)));
+        assert_eq!("4096".parse(), Ok(ByteSize(4096)));
+        for text in ["", "GB", "-1GB", "0", "6XB", "nan"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+        assert_eq!("512x768".parse(), Ok(Size { width: 512, height: 768 }));
+        for text in ["512", "x", "0x64", "-1x3", "64x64x64"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+}

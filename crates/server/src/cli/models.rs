@@ -1,0 +1,83 @@
+//! `diffusion-server models`: what can be used.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::ModelArgs;
+use crate::catalogue::{Known, Origin};
+
+/// List the models that can be used
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  diffusion-server models
+  diffusion-server models --json
+  diffusion-server models --models-dir ~/models")]
+pub(super) struct Models {
+    #[command(flatten)]
+    models: ModelArgs,
+
+    /// Print a JSON array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    /// `sd1` or `sd2`; null where the model cannot be used.
+    family: Option<String>,
+    /// Native size, `WIDTHxHEIGHT`.
+    size: Option<String>,
+    source: Origin,
+    location: String,
+    /// Why the model cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Models {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let catalogue = self.models.catalogue()?;
+        let rows: Vec<Row> = catalogue.all().iter().map(Row::new).collect();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&rows)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(4);
+        println!("{:width$}  FAMILY  SIZE       SOURCE", "NAME");
+        for row in &rows {
+            println!(
+                "{:width$}  {:6}  {:9}  {}",
+                row.name,
+                row.family.as_deref().unwrap_or("-"),
+                row.size.as_deref().unwrap_or("-"),
+                row.location,
+            );
+            if let Some(error) = &row.error {
+                println!("{:width$}  cannot be used: {error}", "");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Row {
+    fn new(model: &Known) -> Self {
+        let info = model.info();
+        Self {
+            name: model.name.clone(),
+            family: info.as_ref().ok().map(|info| info.family().to_string()),
+            size: info.as_ref().ok().map(|info| {
+                let (height, width) = info.native_size();
+                format!("{width}x{height}")
+            }),
+            source: model.origin,
+            location: model.location(),
+            error: info.err().map(|error| error.to_string()),
+        }
+    }
+}

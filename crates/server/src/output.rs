@@ -1,0 +1,135 @@
+//! Files that are whole or not there, and what a PNG says of how it was made.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use diffusion_engine::images::{RgbImage, encode_png};
+use diffusion_engine::{Plan, SchedulerKind};
+
+/// Writes a file under a temporary name beside it, then renames it.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        make_readable(file.as_file())?;
+        file.persist(path)?;
+        std::io::Result::Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Temporary files are private to the user; results are as any file that the user writes.
+#[cfg(unix)]
+fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_file: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A PNG that tells how it was made: the `parameters` text that tools of the field read, and the
+/// plan itself.
+///
+/// # Errors
+/// The image cannot be encoded.
+pub(crate) fn png(image: &RgbImage, model: &str, plan: &Plan) -> anyhow::Result<Vec<u8>> {
+    let record = serde_json::json!({ "model": model, "plan": plan }).to_string();
+    let text = [("parameters", &*parameters(model, plan)), ("diffusion-server", &*record)];
+    Ok(encode_png(image, &text)?)
+}
+
+/// A PNG that says nothing of itself.
+///
+/// # Errors
+/// The image cannot be encoded.
+pub(crate) fn plain_png(image: &RgbImage) -> anyhow::Result<Vec<u8>> {
+    Ok(encode_png(image, &[])?)
+}
+
+/// The text that AUTOMATIC1111's web UI writes and its readers parse.
+fn parameters(model: &str, plan: &Plan) -> String {
+    let mut text = plan.prompt.clone();
+    if !plan.negative_prompt.is_empty() {
+        text += &format!("\nNegative prompt: {}", plan.negative_prompt);
+    }
+    let (sampler, schedule) = plan.scheduler.map_or(("Model default", None), sampler_name);
+    text += &format!("\nSteps: {}, Sampler: {sampler}", plan.steps);
+    if let Some(schedule) = schedule {
+        text += &format!(", Schedule type: {schedule}");
+    }
+    text += &format!(
+        ", CFG scale: {}, Seed: {}, Size: {}x{}, Model: {model}",
+        plan.guidance, plan.seed, plan.width, plan.height
+    );
+    if let Some(strength) = plan.strength {
+        text += &format!(", Denoising strength: {strength}");
+    }
+    text + concat!(", Version: diffusion-server ", env!("CARGO_PKG_VERSION"))
+}
+
+/// The names under which the field's user interfaces know our schedulers.
+fn sampler_name(kind: SchedulerKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        SchedulerKind::Euler => ("Euler", None),
+        SchedulerKind::EulerAncestral => ("Euler a", None),
+        SchedulerKind::Ddim => ("DDIM", None),
+        SchedulerKind::DpmPp2m => ("DPM++ 2M", None),
+        SchedulerKind::DpmPp2mKarras => ("DPM++ 2M", Some("Karras")),
+        SchedulerKind::DpmPp2mSde => ("DPM++ 2M SDE", None),
+        SchedulerKind::Pndm => ("PLMS", None),
+        SchedulerKind::Lms => ("LMS", None),
+        SchedulerKind::Heun => ("Heun", None),
+        SchedulerKind::UniPc => ("UniPC", None),
+        SchedulerKind::Lcm => ("LCM", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_read_as_the_field_writes_them() {
+        let plan = Plan {
+            prompt: "a cat".into(),
+            negative_prompt: "rain".into(),
+            width: 128,
+            height: 96,
+            steps: 20,
+            guidance: 7.0,
+            scheduler: Some(SchedulerKind::DpmPp2mKarras),
+            seed: 1,
+            strength: Some(0.8),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            parameters("pocket", &plan),
+            format!(
+                "a cat\nNegative prompt: rain\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, \
+                 CFG scale: 7, Seed: 1, Size: 128x96, Model: pocket, Denoising strength: 0.8, \
+                 Version: diffusion-server {version}"
+            )
+        );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("taken");
+        std::fs::create_dir(&target).unwrap();
+        assert!(write_atomically(&target, b"image").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
