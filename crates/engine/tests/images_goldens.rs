@@ -1,6 +1,6 @@
 //! Pictures as Pillow reads and resizes them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod support;
 
