@@ -166,16 +166,17 @@ fn the_padding_token_is_special() {
 fn special_tokens_in_a_prompt_are_found_as_declared() {
     assert_eq!(Parts::small().start(&format!("a{END}b"), 5), [7, 2, 8, 3, 8]);
 
-    let shouted = "a<|ENDOFTEXT|>b";
-    let declared = |normalized| {
-        format!(
-            r#"{{"eos_token": {{"content": "{END}", "lstrip": false, "normalized": {normalized},
-                "rstrip": false, "single_word": false}}}}"#
-        )
-    };
-    let map =
-        |normalized| Parts { special_tokens_map: Some(declared(normalized)), ..Parts::small() };
-    assert_eq!(map(true).start(shouted, 5), [7, 2, 8, 3, 8]);
+    // Normalized tokens are found in any case. Of end, unknown and padding token the last one counts.
+    let end = format!(
+        r#"{{"content": "{END}", "lstrip": false, "normalized": true, "rstrip": false,
+            "single_word": false}}"#
+    );
+    let all = format!(r#"{{"eos_token": {end}, "unk_token": {end}, "pad_token": {end}}}"#);
+    let parts = Parts { special_tokens_map: Some(all), ..Parts::small() };
+    assert_eq!(parts.start("a<|ENDOFTEXT|>b", 5), [7, 2, 8, 3, 8]);
+    let some = format!(r#"{{"eos_token": {end}, "unk_token": {end}, "pad_token": "{END}"}}"#);
+    let parts = Parts { special_tokens_map: Some(some), ..parts };
+    assert_ne!(parts.start("a<|ENDOFTEXT|>b", 5), [7, 2, 8, 3, 8]);
 }
 
 #[test]

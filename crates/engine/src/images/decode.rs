@@ -1,6 +1,7 @@
 //! Decoding a picture of unknown origin, under limits.
 
-use std::io::{Cursor, Read};
+use std::error::Error as _;
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -63,15 +64,6 @@ impl Limits {
         }
         Ok(())
     }
-
-    /// The same limits in the terms of the `image` crate.
-    fn for_decoder(&self) -> image::Limits {
-        let mut limits = image::Limits::no_limits();
-        limits.max_image_width = Some(self.max_side);
-        limits.max_image_height = Some(self.max_side);
-        limits.max_alloc = Some(self.max_alloc);
-        limits
-    }
 }
 
 /// Decodes a picture of any supported format ([`SUPPORTED`]) to 8-bit RGB.
@@ -88,13 +80,17 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = format_of(bytes)?;
     match format {
+        ImageFormat::Png => check_png_header(bytes, limits)?,
         ImageFormat::Jpeg => jpeg::check_complete(bytes)?,
         ImageFormat::WebP => webp::check_frames(bytes, limits)?,
         _ => {}
     }
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits.for_decoder());
+    // Sides are checked here, where the refusal can name them.
+    let mut decoder_limits = image::Limits::no_limits();
+    decoder_limits.max_alloc = Some(limits.max_alloc);
+    reader.limits(decoder_limits);
     let mut decoder = reader.into_decoder().map_err(|error| explain(format, &error))?;
     let (width, height) = decoder.dimensions();
     limits.check_size(width, height)?;
@@ -157,6 +153,16 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat> {
     }
 }
 
+/// Checks the size in the header of a PNG, whose decoder allocates rows as soon as it is made.
+fn check_png_header(bytes: &[u8], limits: &Limits) -> Result<()> {
+    match bytes.get(16..24) {
+        Some(&[a, b, c, d, e, f, g, h]) => {
+            limits.check_size(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+        }
+        _ => refuse("PNG: the file is cut off".into()),
+    }
+}
+
 /// Says what data that is no supported picture looks like.
 fn unknown_kind(bytes: &[u8]) -> &'static str {
     let head = &bytes[..bytes.len().min(1024)];
@@ -177,13 +183,18 @@ fn unknown_kind(bytes: &[u8]) -> &'static str {
 /// A decoder's error in one line.
 fn explain(format: ImageFormat, error: &ImageError) -> Error {
     let name = format_name(format);
-    Error::Image(match error {
-        ImageError::Limits(limit) => format!("{name}: more than the limits allow: {limit}"),
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            format!("{name}: the file is cut off")
+    let cause = match error {
+        ImageError::Limits(_) => "decoding it needs more memory than the limit".to_owned(),
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            "the file is cut off".to_owned()
         }
-        other => format!("{name}: {}", other.to_string().replace('\n', " ")),
-    })
+        // The outer error only repeats the format.
+        ImageError::Decoding(error) => {
+            error.source().map_or_else(|| error.to_string(), ToString::to_string)
+        }
+        other => other.to_string(),
+    };
+    Error::Image(format!("{name}: {}", cause.replace('\n', " ")))
 }
 
 /// The usual name of a format, such as `PNG`.

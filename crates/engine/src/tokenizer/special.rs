@@ -31,8 +31,7 @@ pub(super) struct Special {
     pub(super) pad: String,
     /// Stands for what the vocabulary does not have.
     pub(super) unknown: String,
-    /// All tokens that are found in a prompt before it is split into words. Of those with the same
-    /// text, the first one counts.
+    /// All tokens that are found in a prompt before it is split into words, each text once.
     pub(super) added: Vec<AddedToken>,
     /// Ids per prompt, at least 2.
     pub(super) max_length: usize,
@@ -220,13 +219,21 @@ pub(super) fn read(files: &TokenizerFiles<'_>, vocabulary: &Vocabulary) -> Resul
         })?;
         Ok(content)
     };
-    let named = names.all().map(Named::declared);
+    let mut added: Vec<Declared> = declared.values().cloned().collect();
+    for token in names.all().map(Named::declared) {
+        // Tokens that are declared stay as they are; of the others, the last one of a text counts.
+        match added.iter().position(|known| known.content == token.content) {
+            Some(position) if position < declared.len() => {}
+            Some(position) => added[position] = token,
+            None => added.push(token),
+        }
+    }
     Ok(Special {
         begin: part(&names.bos_token)?,
         end: part(&names.eos_token)?,
         unknown: part(&names.unk_token)?,
         pad: part(&names.pad_token)?,
-        added: declared.values().cloned().chain(named).map(|token| token.to_added()).collect(),
+        added: added.iter().map(Declared::to_added).collect(),
         max_length,
     })
 }
