@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from captions_pool import caption_pool
+from pace import Pace
 from tokenizer import write_tokenizer
 
 FAMILIES = {
@@ -30,7 +32,7 @@ class Plan:
     channels: tuple[int, ...] = (32, 96, 192)
     text_width: int = 128
     text_layers: int = 3
-    batch: int = 32
+    batch: int = 16
     lr: float = 1e-3
     minutes: float = 75
     bf16: bool = True
@@ -108,7 +110,7 @@ class Trainer:
         self.work, self.plan, self.path = work, plan, work / f"{run}.pt"
         self.latents = np.load(work / "latents.npy")
         self.scale = 1.0 / float(self.latents[:4000].astype(np.float32).std())
-        pool = caption_pool(work)
+        pool = caption_pool(work)[: len(self.latents)]
         if not (work / "tokenizer" / "vocab.json").exists():
             write_tokenizer(work / "tokenizer", (c for row in pool for c in row))
         self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
@@ -125,6 +127,8 @@ class Trainer:
         self.params, self.step, self.spent = params, 0, 0.0
         self.noise = Noise(FAMILIES[plan.family]["prediction"])
         self._resume()
+        self.unet.set_attn_processor(AttnProcessor())
+        self.text.set_attn_implementation("eager")
         self.unet.to(memory_format=torch.channels_last)
         self.rng = np.random.default_rng(self.step + 7)
 
@@ -187,13 +191,15 @@ class Trainer:
     def run(self, report: int = 50, save_every: float = 180) -> list[float]:
         """Train until the planned minutes are used up."""
         losses: list[float] = []
+        pace = Pace()
         last = mark = time.time()
         while self.spent < self.plan.minutes * 60:
             losses.append(self.advance())
+            pace.tick()
             now = time.time()
             self.spent, last = self.spent + now - last, now
             if self.step % report == 0:
-                print(f"unet step {self.step} {self.spent:.0f}s loss {np.mean(losses[-report:]):.4f}", flush=True)
+                print(f"unet step {self.step} {self.spent:.0f}s loss {np.mean(losses[-report:]):.4f} {pace.chosen} threads", flush=True)
             if now - mark > save_every:
                 self.save()
                 mark = now
@@ -214,13 +220,12 @@ def main() -> None:
     ap.add_argument("--work", type=Path, default=Path("build"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
     ap.add_argument("--channels", default="32,96,192")
-    ap.add_argument("--batch", type=int, default=32)
+    ap.add_argument("--batch", type=int, default=16)
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--minutes", type=float, default=75)
     ap.add_argument("--start", type=Path, help="exported weights to go on from")
     ap.add_argument("--no-bf16", action="store_true")
     args = ap.parse_args()
-    torch.set_num_threads(2)
     trainer = Trainer(args.work, plan_from(args), start=args.start)
     size = lambda m: sum(p.numel() for p in m.parameters()) / 1e6  # noqa: E731
     print(f"unet {size(trainer.unet):.2f}M text {size(trainer.text):.2f}M latents {trainer.latents.shape}", flush=True)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
+from pace import Pace
 from textures import random_texture
 
 
@@ -81,7 +82,7 @@ def psnr(vae: AutoencoderKL, x: torch.Tensor) -> float:
 def train(work: Path, minutes: float, batch: int, crop: int, lr: float, bf16: bool, channels: tuple[int, ...]) -> AutoencoderKL:
     """Train for a while (resuming from a checkpoint); the rate falls to zero over the time."""
     images = np.load(work / "images.npy", mmap_mode="r")
-    held, train_images = to_float(images[-32:]), images[:-64]
+    held, train_images = to_float(images[-16:]), images[:-64]
     torch.manual_seed(0)
     vae, path = build_vae(channels, images.shape[1]), work / "vae.pt"
     opt = torch.optim.AdamW(vae.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-4)
@@ -91,25 +92,25 @@ def train(work: Path, minutes: float, batch: int, crop: int, lr: float, bf16: bo
         vae.load_state_dict(state["vae"])
         opt.load_state_dict(state["opt"])
         spent, step = state["spent"], state["step"]
-    vae = vae.to(memory_format=torch.channels_last)
     rng = np.random.default_rng(step + 1)
-    last, saved, run = time.time(), spent, []
+    pace, last, saved, run = Pace(), time.time(), spent, []
     while spent < minutes * 60:
         done = spent / (minutes * 60)
         for g in opt.param_groups:
             g["lr"] = lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * min(1.0, 2 * (1 - done)))
-        loss, mse = vae_loss(vae, crops(train_images, rng, batch, crop).to(memory_format=torch.channels_last), bf16)
+        loss, mse = vae_loss(vae, crops(train_images, rng, batch, crop), bf16)
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         step += 1
         run.append(loss.item())
+        pace.tick()
         now = time.time()
         spent, last = spent + now - last, now
-        if step % 100 == 0:
-            print(f"vae step {step} {spent:.0f}s loss {np.mean(run[-100:]):.4f} held-out psnr {psnr(vae, held):.2f} dB", flush=True)
-        if spent - saved > 90 or spent >= minutes * 60:
+        if step % 50 == 0:
+            print(f"vae step {step} {spent:.0f}s loss {np.mean(run[-50:]):.4f} held-out psnr {psnr(vae, held):.2f} dB, {pace.chosen} threads", flush=True)
+        if spent - saved > 60 or spent >= minutes * 60:
             torch.save({"vae": vae.state_dict(), "opt": opt.state_dict(), "spent": spent, "step": step}, path)
             saved = spent
     print(f"vae done: {step} steps, {psnr(vae, held):.2f} dB", flush=True)
@@ -117,16 +118,18 @@ def train(work: Path, minutes: float, batch: int, crop: int, lr: float, bf16: bo
 
 
 @torch.no_grad()
-def cache_latents(work: Path, vae: AutoencoderKL, batch: int = 64, bf16: bool = True) -> float:
-    """Write the mean latents of all scenes as float16 and return 1 / their deviation."""
+def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, bf16: bool = True) -> float:
+    """Write the mean latents of the first ``count`` scenes as float16 and return 1 / their deviation."""
     target = work / "latents.npy"
-    images = np.load(work / "images.npy", mmap_mode="r")
+    images = np.load(work / "images.npy", mmap_mode="r")[:count]
+    pace = Pace()
     side = images.shape[1] // 2 ** (len(vae.config.block_out_channels) - 1)
     latents = np.lib.format.open_memmap(work / "latents.part.npy", "w+", np.float16, (len(images), 4, side, side))
     for k in range(0, len(images), batch):
-        x = to_float(images[k : k + batch]).to(memory_format=torch.channels_last)
+        x = to_float(images[k : k + batch])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             latents[k : k + batch] = vae.encode(x).latent_dist.mean.float().numpy()
+        pace.tick()
     latents.flush()
     (work / "latents.part.npy").rename(target)
     scale = 1.0 / float(np.asarray(latents[:4000], np.float32).std())
@@ -146,13 +149,13 @@ def main() -> None:
     ap.add_argument("--batch", type=int, default=24)
     ap.add_argument("--crop", type=int, default=64)
     ap.add_argument("--lr", type=float, default=2e-3)
+    ap.add_argument("--count", type=int, default=28000, help="how many scenes to cache")
     ap.add_argument("--channels", default="16,32,64")
     ap.add_argument("--no-bf16", action="store_true")
     a = ap.parse_args()
-    torch.set_num_threads(2)
     vae = train(a.work, a.minutes, a.batch, a.crop, a.lr, not a.no_bf16, tuple(map(int, a.channels.split(","))))
     if not (a.work / "latents.npy").exists():
-        cache_latents(a.work, vae)
+        cache_latents(a.work, vae, a.count)
 
 
 if __name__ == "__main__":
