@@ -53,3 +53,13 @@ def test_pipeline_from_nothing(tmp_path: Path) -> None:
     assert sheet.size == (34, 68)
     resumed = Trainer(work, replace(plan, minutes=0.01), run="second", start=out)
     assert np.isfinite(resumed.loss().item())
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    test_world_is_deterministic_and_scales()
+    test_noise_weights()
+    with tempfile.TemporaryDirectory() as folder:
+        test_pipeline_from_nothing(Path(folder))
+    print("all fine")

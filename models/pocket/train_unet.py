@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ class Trainer:
         torch.manual_seed(0)
         self.work, self.plan, self.path = work, plan, work / f"{run}.pt"
         self.latents = np.load(work / "latents.npy")
-        self.scale = 1.0 / float(self.latents[:4000].astype(np.float32).std())
+        self.scale = json.loads((work / "vae.json").read_text())["scaling_factor"]
         pool = caption_pool(work)[: len(self.latents)]
         if not (work / "tokenizer" / "vocab.json").exists():
             write_tokenizer(work / "tokenizer", (c for row in pool for c in row))

@@ -27,7 +27,7 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64), size: int = 128) -> Auto
         block_out_channels=channels,
         layers_per_block=1,
         latent_channels=4,
-        norm_num_groups=min(16, channels[0]),
+        norm_num_groups=4,
         sample_size=size,
     )
 
@@ -61,14 +61,20 @@ def edge_loss(a: torch.Tensor, b: torch.Tensor, scales: int = 2) -> torch.Tensor
     return loss
 
 
-def vae_loss(vae: AutoencoderKL, x: torch.Tensor, bf16: bool, kl: float = 2e-4) -> tuple[torch.Tensor, float]:
+def colour_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Squared error of local mean colour, with the two weak hue axes strengthened."""
+    r, g, b_ = F.avg_pool2d(a - b, 4).unbind(1)
+    return ((r + b_ - 2 * g).square() + (r - g).square() + 0.5 * (r + g - 2 * b_).square()).mean()
+
+
+def vae_loss(vae: AutoencoderKL, x: torch.Tensor, bf16: bool, kl: float = 5e-5) -> tuple[torch.Tensor, float]:
     """The training loss and the plain squared error."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         post = vae.encode(x).latent_dist
         y = vae.decode(post.sample()).sample
     y, mean, logvar = y.float(), post.mean.float(), post.logvar.float()
     divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-    loss = (y - x).abs().mean() + 0.5 * F.mse_loss(y, x) + 0.5 * edge_loss(y, x) + kl * divergence
+    loss = (y - x).abs().mean() + 0.5 * F.mse_loss(y, x) + 0.5 * edge_loss(y, x) + colour_loss(y, x) + kl * divergence
     return loss, F.mse_loss(y.detach(), x).item()
 
 
@@ -118,7 +124,7 @@ def train(work: Path, minutes: float, batch: int, crop: int, lr: float, bf16: bo
 
 
 @torch.no_grad()
-def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, bf16: bool = True) -> float:
+def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, bf16: bool = True, keep_scale: bool = False) -> float:
     """Write the mean latents of the first ``count`` scenes as float16 and return 1 / their deviation."""
     target = work / "latents.npy"
     images = np.load(work / "images.npy", mmap_mode="r")[:count]
@@ -136,6 +142,8 @@ def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, b
     mean = np.asarray(latents[:4000], np.float32).mean((0, 2, 3))
     std = np.asarray(latents[:4000], np.float32).std((0, 2, 3))
     print("latents", latents.shape, "scale", scale, "mean", mean, "std", std, flush=True)
+    if keep_scale:
+        scale = vae.config.scaling_factor
     vae.register_to_config(scaling_factor=round(scale, 5))
     vae.save_pretrained(work / "vae")
     (work / "vae.json").write_text(json.dumps({"scaling_factor": round(scale, 5)}))
