@@ -110,7 +110,7 @@ class Trainer:
         torch.manual_seed(0)
         self.work, self.plan, self.path = work, plan, work / f"{run}.pt"
         self.latents = np.load(work / "latents.npy")
-        self.scale = json.loads((work / "vae.json").read_text())["scaling_factor"]
+        self.scale = json.loads((work / "vae" / "config.json").read_text())["scaling_factor"]
         pool = caption_pool(work)[: len(self.latents)]
         if not (work / "tokenizer" / "vocab.json").exists():
             write_tokenizer(work / "tokenizer", (c for row in pool for c in row))

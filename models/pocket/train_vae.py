@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -124,8 +123,8 @@ def train(work: Path, minutes: float, batch: int, crop: int, lr: float, bf16: bo
 
 
 @torch.no_grad()
-def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, bf16: bool = True, keep_scale: bool = False) -> float:
-    """Write the mean latents of the first ``count`` scenes as float16 and return 1 / their deviation."""
+def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, bf16: bool = True, keep_scale: bool = False) -> None:
+    """Write the mean latents of the first ``count`` scenes as float16 and save the autoencoder."""
     target = work / "latents.npy"
     images = np.load(work / "images.npy", mmap_mode="r")[:count]
     pace = Pace()
@@ -137,17 +136,37 @@ def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, b
             latents[k : k + batch] = vae.encode(x).latent_dist.mean.float().numpy()
         pace.tick()
     latents.flush()
-    (work / "latents.part.npy").rename(target)
-    scale = 1.0 / float(np.asarray(latents[:4000], np.float32).std())
-    mean = np.asarray(latents[:4000], np.float32).mean((0, 2, 3))
-    std = np.asarray(latents[:4000], np.float32).std((0, 2, 3))
-    print("latents", latents.shape, "scale", scale, "mean", mean, "std", std, flush=True)
-    if keep_scale:
-        scale = vae.config.scaling_factor
-    vae.register_to_config(scaling_factor=round(scale, 5))
+    if not keep_scale:
+        normalise(vae, latents)
+        latents.flush()
     vae.save_pretrained(work / "vae")
-    (work / "vae.json").write_text(json.dumps({"scaling_factor": round(scale, 5)}))
-    return scale
+    (work / "latents.part.npy").rename(target)
+    check = np.asarray(latents[:2000], np.float32) * vae.config.scaling_factor
+    print("scaled latents: mean", check.mean((0, 2, 3)), "std", check.std((0, 2, 3)), flush=True)
+
+
+@torch.no_grad()
+def normalise(vae: AutoencoderKL, latents: np.ndarray, factor: float = 0.18215) -> None:
+    """Give every latent channel mean 0 and deviation 1 / factor.
+
+    The change is folded into the 1x1 convolutions on both sides of the latent,
+    so that the autoencoder as a whole stays the same function. The factor is
+    the one that Stable Diffusion 1 uses. ``latents`` is changed in place.
+    """
+    part = np.asarray(latents[:4000], np.float32)
+    shift = torch.from_numpy(part.mean((0, 2, 3)))
+    gain = 1 / (torch.from_numpy(part.std((0, 2, 3))) * factor)
+    n = len(gain)
+    into, back = vae.quant_conv, vae.post_quant_conv
+    into.weight[:n] *= gain.view(-1, 1, 1, 1)
+    into.bias[:n] = (into.bias[:n] - shift) * gain
+    into.bias[n:] += 2 * gain.log()
+    back.bias += (back.weight[:, :, 0, 0] * shift).sum(1)
+    back.weight /= gain.view(1, -1, 1, 1)
+    for k in range(0, len(latents), 1000):
+        block = np.asarray(latents[k : k + 1000], np.float32)
+        latents[k : k + 1000] = (block - shift.view(1, -1, 1, 1).numpy()) * gain.view(1, -1, 1, 1).numpy()
+    vae.register_to_config(scaling_factor=factor)
 
 
 def main() -> None:
