@@ -88,7 +88,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--work", type=Path, default=Path("build"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
-    ap.add_argument("--channels", default="32,96,192")
+    ap.add_argument("--channels", default="32,64,128")
     ap.add_argument("--out", type=Path, default=Path("weights/pocket-paper-sd1"))
     args = ap.parse_args()
     export(args.work, Plan(family=args.family, channels=tuple(map(int, args.channels.split(",")))), args.out)

@@ -30,10 +30,12 @@ class Plan:
     """What to train and for how long."""
 
     family: str = "sd1"
-    channels: tuple[int, ...] = (32, 96, 192)
+    channels: tuple[int, ...] = (32, 64, 128)
     text_width: int = 128
     text_layers: int = 3
     batch: int = 16
+    small_batch: int = 32
+    small_minutes: float = 0.0  # how long to begin on half-size pictures
     lr: float = 1e-3
     minutes: float = 75
     bf16: bool = True
@@ -110,6 +112,7 @@ class Trainer:
         torch.manual_seed(0)
         self.work, self.plan, self.path = work, plan, work / f"{run}.pt"
         self.latents = np.load(work / "latents.npy")
+        self.small = np.load(work / "latents_small.npy") if plan.small_minutes else self.latents
         self.scale = json.loads((work / "vae" / "config.json").read_text())["scaling_factor"]
         pool = caption_pool(work)[: len(self.latents)]
         if not (work / "tokenizer" / "vocab.json").exists():
@@ -154,8 +157,10 @@ class Trainer:
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Scaled latents and token ids, with some captions dropped."""
-        pick = self.rng.integers(len(self.latents) - 64, size=self.plan.batch)
-        x = torch.from_numpy(self.latents[pick].astype(np.float32)) * self.scale
+        small = self.spent < self.plan.small_minutes * 60
+        source, count = (self.small, self.plan.small_batch) if small else (self.latents, self.plan.batch)
+        pick = self.rng.integers(len(source) - 64, size=count)
+        x = torch.from_numpy(source[pick].astype(np.float32)) * self.scale
         ids = self.ids[pick, self.rng.integers(self.ids.shape[1], size=len(pick))].astype(np.int64)
         ids[self.rng.random(len(pick)) < self.plan.dropout] = self.empty
         return x, torch.from_numpy(ids)
@@ -212,7 +217,7 @@ def plan_from(args: argparse.Namespace) -> Plan:
     """The plan that command-line options ask for."""
     return Plan(
         family=args.family, channels=tuple(map(int, args.channels.split(","))), batch=args.batch,
-        lr=args.lr, minutes=args.minutes, bf16=not args.no_bf16,
+        lr=args.lr, minutes=args.minutes, small_minutes=args.small_minutes, bf16=not args.no_bf16,
     )
 
 
@@ -220,10 +225,11 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--work", type=Path, default=Path("build"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
-    ap.add_argument("--channels", default="32,96,192")
+    ap.add_argument("--channels", default="32,64,128")
     ap.add_argument("--batch", type=int, default=16)
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--minutes", type=float, default=75)
+    ap.add_argument("--small-minutes", type=float, default=0, help="begin on half-size pictures for this long")
     ap.add_argument("--start", type=Path, help="exported weights to go on from")
     ap.add_argument("--no-bf16", action="store_true")
     args = ap.parse_args()

@@ -146,6 +146,21 @@ def cache_latents(work: Path, vae: AutoencoderKL, count: int, batch: int = 32, b
 
 
 @torch.no_grad()
+def cache_small(work: Path, vae: AutoencoderKL, batch: int = 64, bf16: bool = True) -> None:
+    """Latents of the same scenes at half size, four times as cheap to train on."""
+    count, _, side, _ = np.load(work / "latents.npy", mmap_mode="r").shape
+    images = np.load(work / "images.npy", mmap_mode="r")[:count]
+    out = np.empty((count, 4, side // 2, side // 2), np.float16)
+    pace = Pace()
+    for k in range(0, count, batch):
+        x = F.avg_pool2d(to_float(images[k : k + batch]), 2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            out[k : k + batch] = vae.encode(x).latent_dist.mean.float().numpy()
+        pace.tick()
+    np.save(work / "latents_small.npy", out)
+
+
+@torch.no_grad()
 def normalise(vae: AutoencoderKL, latents: np.ndarray, factor: float = 0.18215) -> None:
     """Give every latent channel mean 0 and deviation 1 / factor.
 
@@ -183,6 +198,8 @@ def main() -> None:
     vae = train(a.work, a.minutes, a.batch, a.crop, a.lr, not a.no_bf16, tuple(map(int, a.channels.split(","))))
     if not (a.work / "latents.npy").exists():
         cache_latents(a.work, vae, a.count)
+    if not (a.work / "latents_small.npy").exists():
+        cache_small(a.work, AutoencoderKL.from_pretrained(a.work / "vae"))
 
 
 if __name__ == "__main__":
