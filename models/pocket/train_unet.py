@@ -1,0 +1,243 @@
+"""Train the denoiser and the text encoder together on the cached latents."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from captions_pool import caption_pool
+from pace import Pace
+from tokenizer import write_tokenizer
+
+FAMILIES = {
+    "sd1": {"prediction": "epsilon", "linear": False, "act": "quick_gelu"},
+    "sd2": {"prediction": "v_prediction", "linear": True, "act": "gelu"},
+}
+
+
+@dataclass
+class Plan:
+    """What to train and for how long."""
+
+    family: str = "sd1"
+    channels: tuple[int, ...] = (32, 64, 128)
+    text_width: int = 128
+    text_layers: int = 3
+    batch: int = 16
+    small_batch: int = 32
+    small_minutes: float = 0.0  # how long to begin on half-size pictures
+    lr: float = 1e-3
+    minutes: float = 75
+    bf16: bool = True
+    dropout: float = 0.1
+
+
+def build_unet(plan: Plan, sample_size: int) -> UNet2DConditionModel:
+    """A one-layer-a-block conditional UNet without attention at the top level."""
+    n = len(plan.channels)
+    return UNet2DConditionModel(
+        sample_size=sample_size,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (n - 1),
+        up_block_types=("CrossAttnUpBlock2D",) * (n - 1) + ("UpBlock2D",),
+        block_out_channels=plan.channels,
+        layers_per_block=1,
+        cross_attention_dim=plan.text_width,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        use_linear_projection=FAMILIES[plan.family]["linear"],
+    )
+
+
+def build_text(plan: Plan, vocab: int) -> CLIPTextModel:
+    """A tiny CLIP text encoder."""
+    return CLIPTextModel(CLIPTextConfig(
+        vocab_size=vocab,
+        hidden_size=plan.text_width,
+        intermediate_size=plan.text_width * 4,
+        num_hidden_layers=plan.text_layers,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        projection_dim=plan.text_width,
+        hidden_act=FAMILIES[plan.family]["act"],
+        bos_token_id=vocab - 2,
+        eos_token_id=vocab - 1,
+        pad_token_id=vocab - 1,
+    ))
+
+
+class Noise:
+    """Stable Diffusion's scaled-linear schedule, its targets and loss weights."""
+
+    def __init__(self, prediction: str, gamma: float = 5.0) -> None:
+        betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+        self.alpha = torch.cumprod(1 - betas, 0)
+        snr = self.alpha / (1 - self.alpha)
+        self.prediction = prediction
+        self.weight = snr.clamp(max=gamma) / (snr if prediction == "epsilon" else snr + 1)
+
+    def pick(self, batch: int) -> torch.Tensor:
+        """Evenly spread random time steps, which makes the loss less noisy."""
+        t = (torch.randperm(batch) + torch.rand(batch)) / batch * 1000
+        return t.long().clamp(max=999)
+
+    def mix(self, x: torch.Tensor, e: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The noisy latent and what the model shall predict from it."""
+        a = self.alpha[t].view(-1, 1, 1, 1)
+        noisy = a.sqrt() * x + (1 - a).sqrt() * e
+        return noisy, e if self.prediction == "epsilon" else a.sqrt() * e - (1 - a).sqrt() * x
+
+
+def tokens_for(tokenizer: CLIPTokenizer, texts: list[str]) -> np.ndarray:
+    """Token ids padded to 77 as the pipeline pads them."""
+    ids = tokenizer(texts, padding="max_length", max_length=77, truncation=True).input_ids
+    return np.asarray(ids, np.int16)
+
+
+class Trainer:
+    """Holds the models, their moving averages and the data."""
+
+    def __init__(self, work: Path, plan: Plan, run: str = "unet", start: Path | None = None) -> None:
+        torch.manual_seed(0)
+        self.work, self.plan, self.path = work, plan, work / f"{run}.pt"
+        self.latents = np.load(work / "latents.npy")
+        self.small = np.load(work / "latents_small.npy") if plan.small_minutes else self.latents
+        self.scale = json.loads((work / "vae" / "config.json").read_text())["scaling_factor"]
+        pool = caption_pool(work)[: len(self.latents)]
+        if not (work / "tokenizer" / "vocab.json").exists():
+            write_tokenizer(work / "tokenizer", (c for row in pool for c in row))
+        self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+        self.ids = tokens_for(self.tokenizer, [c for row in pool for c in row]).reshape(len(pool), -1, 77)
+        self.empty = tokens_for(self.tokenizer, [""])[0]
+        self.unet = build_unet(plan, self.latents.shape[-1])
+        self.text = build_text(plan, len(self.tokenizer))
+        if start:
+            self.unet = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+            self.text = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+        self.ema = copy.deepcopy(torch.nn.ModuleList([self.unet, self.text])).requires_grad_(False)
+        params = [*self.unet.parameters(), *self.text.parameters()]
+        self.opt = torch.optim.AdamW(params, lr=plan.lr, betas=(0.9, 0.99), weight_decay=0.01)
+        self.params, self.step, self.spent = params, 0, 0.0
+        self.noise = Noise(FAMILIES[plan.family]["prediction"])
+        self._resume()
+        self.unet.set_attn_processor(AttnProcessor())
+        self.text.set_attn_implementation("eager")
+        self.unet.to(memory_format=torch.channels_last)
+        self.rng = np.random.default_rng(self.step + 7)
+
+    def _resume(self) -> None:
+        if not self.path.exists():
+            return
+        state = torch.load(self.path)
+        self.unet.load_state_dict(state["unet"])
+        self.text.load_state_dict(state["text"])
+        self.ema.load_state_dict(state["ema"])
+        self.opt.load_state_dict(state["opt"])
+        self.step, self.spent = state["step"], state["spent"]
+
+    def save(self) -> None:
+        """Write everything needed to go on; a half-written file never replaces a whole one."""
+        part = self.path.with_suffix(".part")
+        torch.save({
+            "unet": self.unet.state_dict(), "text": self.text.state_dict(), "ema": self.ema.state_dict(),
+            "opt": self.opt.state_dict(), "step": self.step, "spent": self.spent,
+        }, part)
+        part.rename(self.path)
+
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scaled latents and token ids, with some captions dropped."""
+        small = self.spent < self.plan.small_minutes * 60
+        source, count = (self.small, self.plan.small_batch) if small else (self.latents, self.plan.batch)
+        pick = self.rng.integers(len(source) - 64, size=count)
+        x = torch.from_numpy(source[pick].astype(np.float32)) * self.scale
+        ids = self.ids[pick, self.rng.integers(self.ids.shape[1], size=len(pick))].astype(np.int64)
+        ids[self.rng.random(len(pick)) < self.plan.dropout] = self.empty
+        return x, torch.from_numpy(ids)
+
+    def loss(self) -> torch.Tensor:
+        """The weighted denoising loss of one batch."""
+        x, ids = self.batch()
+        t = self.noise.pick(len(x))
+        noisy, target = self.noise.mix(x, torch.randn_like(x), t)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
+            words = self.text(ids).last_hidden_state
+            out = self.unet(noisy.contiguous(memory_format=torch.channels_last), t, words).sample
+        each = (out.float() - target).square().mean((1, 2, 3))
+        return (each * self.noise.weight[t]).mean()
+
+    def advance(self) -> float:
+        """One optimiser step at the rate the clock asks for."""
+        done = min(1.0, self.spent / (self.plan.minutes * 60))
+        rate = self.plan.lr * min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
+        for g in self.opt.param_groups:
+            g["lr"] = rate
+        loss = self.loss()
+        self.opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.params, 1.0)
+        self.opt.step()
+        self.step += 1
+        keep = min(0.9985, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            average = list(self.ema.parameters())
+            torch._foreach_lerp_(average, self.params, 1 - keep)
+        return loss.item()
+
+    def run(self, report: int = 50, save_every: float = 180) -> list[float]:
+        """Train until the planned minutes are used up."""
+        losses: list[float] = []
+        pace = Pace()
+        last = mark = time.time()
+        while self.spent < self.plan.minutes * 60:
+            losses.append(self.advance())
+            pace.tick()
+            now = time.time()
+            self.spent, last = self.spent + now - last, now
+            if self.step % report == 0:
+                print(f"unet step {self.step} {self.spent:.0f}s loss {np.mean(losses[-report:]):.4f} {pace.chosen} threads", flush=True)
+            if now - mark > save_every:
+                self.save()
+                mark = now
+        self.save()
+        return losses
+
+
+def plan_from(args: argparse.Namespace) -> Plan:
+    """The plan that command-line options ask for."""
+    return Plan(
+        family=args.family, channels=tuple(map(int, args.channels.split(","))), batch=args.batch,
+        lr=args.lr, minutes=args.minutes, small_minutes=args.small_minutes, bf16=not args.no_bf16,
+    )
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--work", type=Path, default=Path("build"))
+    ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
+    ap.add_argument("--channels", default="32,64,128")
+    ap.add_argument("--batch", type=int, default=16)
+    ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--minutes", type=float, default=75)
+    ap.add_argument("--small-minutes", type=float, default=0, help="begin on half-size pictures for this long")
+    ap.add_argument("--start", type=Path, help="exported weights to go on from")
+    ap.add_argument("--no-bf16", action="store_true")
+    args = ap.parse_args()
+    trainer = Trainer(args.work, plan_from(args), start=args.start)
+    size = lambda m: sum(p.numel() for p in m.parameters()) / 1e6  # noqa: E731
+    print(f"unet {size(trainer.unet):.2f}M text {size(trainer.text):.2f}M latents {trainer.latents.shape}", flush=True)
+    trainer.run()
+
+
+if __name__ == "__main__":
+    main()
