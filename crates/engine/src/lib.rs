@@ -2,8 +2,31 @@
 //!
 //! The crate is synchronous and knows nothing of HTTP, databases or async runtimes.
 
+pub mod config;
 pub mod error;
+pub mod images;
+mod info;
+mod memory;
+mod model;
+pub mod models;
 pub mod noise;
+pub mod ops;
+mod pipeline;
+mod plan;
+pub mod runtime;
+mod sample;
 pub mod schedulers;
+pub mod source;
+pub mod tokenizer;
+pub mod weights;
 
 pub use error::{Error, Result};
+pub use info::{Family, ModelInfo};
+pub use memory::MemoryPlan;
+pub use model::Model;
+pub use pipeline::generate;
+pub use plan::Plan;
+pub use runtime::{Options, Runtime};
+pub use sample::Sample;
+pub use schedulers::SchedulerKind;
+pub use source::Source;

@@ -1,0 +1,127 @@
+//! What can be told of a model from its JSON files alone.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
+use crate::schedulers::SchedulerConfig;
+use crate::source::Source;
+use crate::{Error, Result};
+
+/// The configuration of every component of a diffusers folder.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    /// The text encoder.
+    pub text: ClipTextConfig,
+    /// The UNet.
+    pub unet: UNetConfig,
+    /// The VAE.
+    pub vae: VaeConfig,
+    /// The model's own scheduler.
+    pub scheduler: SchedulerConfig,
+}
+
+/// The generation of Stable Diffusion that a model is built as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// 1.x: transformers with convolutional projections.
+    Sd1,
+    /// 2.x: transformers with linear projections.
+    Sd2,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sd1 => "sd1",
+            Self::Sd2 => "sd2",
+        })
+    }
+}
+
+/// The class that each component must have been saved from.
+const CLASSES: [(&str, &str); 4] = [
+    ("text_encoder", "CLIPTextModel"),
+    ("tokenizer", "CLIPTokenizer"),
+    ("unet", "UNet2DConditionModel"),
+    ("vae", "AutoencoderKL"),
+];
+
+impl ModelInfo {
+    /// Reads `model_index.json` and the configuration of each component.
+    ///
+    /// # Errors
+    /// A file is missing or broken, or holds a value that is not supported.
+    pub fn read(source: &Source) -> Result<Self> {
+        check_index(&Reader::open(source, "model_index.json")?)?;
+        let unet = UNetConfig::read(&Reader::open(source, "unet/config.json")?)?;
+        let vae = VaeConfig::read(&Reader::open(source, "vae/config.json")?)?;
+        let text = ClipTextConfig::read(&Reader::open(source, "text_encoder/config.json")?)?;
+        let place = source.path("unet/config.json");
+        if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
+            return Err(Error::malformed(
+                place,
+                format!(
+                    "{} channels in and {} out for latents of {}: inpainting and other special UNets are not supported",
+                    unet.in_channels, unet.out_channels, vae.latent_channels
+                ),
+            ));
+        }
+        let attention = unet.down.iter().chain(&unet.up).filter_map(|block| block.attention);
+        for block in attention.chain([unet.middle]) {
+            if block.conditioning != text.hidden_size {
+                return Err(Error::malformed(
+                    place,
+                    format!(
+                        "cross_attention_dim {} does not fit the text encoder's hidden_size {}",
+                        block.conditioning, text.hidden_size
+                    ),
+                ));
+            }
+        }
+        let scheduler = "scheduler/scheduler_config.json";
+        let path = source.path(scheduler);
+        let Some(bytes) = source.read(scheduler)? else {
+            return Err(Error::io(path, std::io::ErrorKind::NotFound.into()));
+        };
+        let scheduler = SchedulerConfig::parse(path, &String::from_utf8_lossy(&bytes))?;
+        Ok(Self { text, unet, vae, scheduler })
+    }
+
+    /// The generation of Stable Diffusion.
+    pub fn family(&self) -> Family {
+        if self.unet.linear_projection { Family::Sd2 } else { Family::Sd1 }
+    }
+
+    /// Height and width in pixels that the model was trained for.
+    pub fn native_size(&self) -> (u32, u32) {
+        let (height, width) = self.unet.sample_size.unwrap_or((64, 64));
+        let scale = self.vae.scale();
+        ((height * scale) as u32, (width * scale) as u32)
+    }
+
+    /// Sides of images are multiples of this: the VAE's scale, and 8 as diffusers asks.
+    pub fn multiple(&self) -> u32 {
+        (self.vae.scale() as u32).max(8)
+    }
+}
+
+/// Checks the pipeline's and the components' classes.
+fn check_index(index: &Reader) -> Result<()> {
+    let class = index.value("_class_name").and_then(Value::as_str).unwrap_or_default();
+    if !matches!(class, "StableDiffusionPipeline" | "StableDiffusionImg2ImgPipeline") {
+        return Err(index.unsupported(
+            "_class_name",
+            "StableDiffusionPipeline and StableDiffusionImg2ImgPipeline are",
+        ));
+    }
+    for (component, class) in CLASSES {
+        let found = index.value(component).and_then(|pair| pair.get(1)).and_then(Value::as_str);
+        // The fast tokenizer reads the same files to the same tokens.
+        if found.map(|found| found.trim_end_matches("Fast")) != Some(class) {
+            return Err(index.unsupported(component, &format!("only {class} is")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! A model in memory: tokenizer, networks and scheduler configuration of one folder.
+
+use crate::info::ModelInfo;
+use crate::models::{ClipText, UNet, Vae};
+use crate::ops::Residency;
+use crate::runtime::Runtime;
+use crate::source::Source;
+use crate::tokenizer::{Tokenizer, TokenizerFiles};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// A loaded model. It is never changed, and many threads may use it at once.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) info: ModelInfo,
+    pub(crate) runtime: Runtime,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) text: ClipText,
+    pub(crate) unet: UNet,
+    pub(crate) vae: Vae,
+    weight_bytes: u64,
+}
+
+impl Model {
+    /// Loads a diffusers folder, or the same files embedded.
+    ///
+    /// Weights are mapped, so this reads headers and little else, unless the model is small
+    /// enough to be widened at once ([`crate::runtime::Options::widen_below`]).
+    ///
+    /// # Errors
+    /// A file is missing or broken, a configuration is not supported, or the weights do not fit
+    /// into the memory limit.
+    pub fn open(runtime: &Runtime, source: &Source) -> Result<Self> {
+        let info = ModelInfo::read(source)?;
+        let tokenizer = open_tokenizer(source)?;
+        let text = Weights::open(source, "text_encoder")?;
+        let unet = Weights::open(source, "unet")?;
+        let vae = Weights::open(source, "vae")?;
+
+        let components = [&text, &unet, &vae];
+        let widened: u64 = components.iter().map(|weights| 4 * weights.values()).sum();
+        let stored: u64 = components.iter().map(|weights| weights.file_bytes).sum();
+        let options = runtime.options();
+        let (residency, weight_bytes) = if widened <= options.widen_below {
+            (Residency::Widened, widened + stored)
+        } else {
+            (Residency::Stored, stored)
+        };
+        if let Some(limit) = options.memory_limit.filter(|&limit| weight_bytes > limit) {
+            return Err(Error::Memory { needed: weight_bytes, limit });
+        }
+        runtime.run(|| {
+            Ok(Self {
+                tokenizer,
+                text: ClipText::load(text, info.text.clone(), residency)?,
+                unet: UNet::load(&unet, info.unet.clone(), residency)?,
+                vae: Vae::load(vae, info.vae.clone(), residency)?,
+                runtime: runtime.clone(),
+                weight_bytes,
+                info: info.clone(),
+            })
+        })
+    }
+
+    /// What the configuration says.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Bytes that the weights take, those of mapped files included.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+}
+
+fn open_tokenizer(source: &Source) -> Result<Tokenizer> {
+    let read = |name: &str| source.read(&format!("tokenizer/{name}"));
+    let json = read("tokenizer.json")?;
+    let vocab = read("vocab.json")?;
+    let merges = read("merges.txt")?;
+    let config = read("tokenizer_config.json")?;
+    let special = read("special_tokens_map.json")?;
+    Tokenizer::from_parts(TokenizerFiles {
+        tokenizer_json: json.as_deref(),
+        vocab: vocab.as_deref(),
+        merges: merges.as_deref(),
+        config: config.as_deref(),
+        special_tokens_map: special.as_deref(),
+        place: &source.path("tokenizer"),
+    })
+}

@@ -1,0 +1,73 @@
+//! Loading layers by name, with the path so far.
+
+use crate::Result;
+use crate::ops::{Conv2d, GroupNorm, LayerNorm, Linear, Residency};
+use crate::weights::Weights;
+
+/// A place in a component's weights, such as `down_blocks.0.resnets.1`.
+#[derive(Clone)]
+pub struct Loader<'a> {
+    weights: &'a Weights,
+    prefix: String,
+    residency: Residency,
+}
+
+impl<'a> Loader<'a> {
+    /// The root of a component.
+    pub fn new(weights: &'a Weights, residency: Residency) -> Self {
+        Self { weights, prefix: String::new(), residency }
+    }
+
+    /// The place `name` below this one.
+    pub fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self { prefix: self.name(&name.to_string()), ..self.clone() }
+    }
+
+    fn name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    /// A linear layer with bias.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape; so for all the following.
+    pub fn linear(&self, name: &str, sizes: (usize, usize)) -> Result<Linear> {
+        Linear::load(self.weights, &self.name(name), sizes, true, self.residency)
+    }
+
+    /// A linear layer without bias.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn linear_no_bias(&self, name: &str, sizes: (usize, usize)) -> Result<Linear> {
+        Linear::load(self.weights, &self.name(name), sizes, false, self.residency)
+    }
+
+    /// A convolution that keeps the size.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn conv(&self, name: &str, channels: (usize, usize), kernel: usize) -> Result<Conv2d> {
+        Conv2d::load(self.weights, &self.name(name), channels, kernel, self.residency)
+    }
+
+    /// A group norm.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn group_norm(
+        &self,
+        name: &str,
+        channels: usize,
+        groups: usize,
+        epsilon: f32,
+    ) -> Result<GroupNorm> {
+        GroupNorm::load(self.weights, &self.name(name), channels, groups, epsilon)
+    }
+
+    /// A layer norm.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn layer_norm(&self, name: &str, channels: usize, epsilon: f32) -> Result<LayerNorm> {
+        LayerNorm::load(self.weights, &self.name(name), channels, epsilon)
+    }
+
+    /// A table of `[rows, width]`, as stored.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn table(&self, name: &str, rows: usize, width: usize) -> Result<crate::weights::Param> {
+        self.weights.get(&self.name(name), &[rows, width])
+    }
+}

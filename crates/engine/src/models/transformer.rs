@@ -1,0 +1,172 @@
+//! The spatial transformer of the UNet (diffusers' `Transformer2DModel`).
+
+use super::Loader;
+use super::unet::Conditioning;
+use crate::Result;
+use crate::config::BlockAttention;
+use crate::ops::{
+    Conv2d, GroupNorm, KeyValue, LayerNorm, Linear, Tensor, add, attention, conv2d,
+    cross_attention, geglu, group_norm, layer_norm, linear,
+};
+
+/// Norm, projection in, transformer layers, projection out, and the residual.
+#[derive(Debug)]
+pub(super) struct Transformer {
+    norm: GroupNorm,
+    project_in: Projection,
+    layers: Vec<Layer>,
+    project_out: Projection,
+}
+
+#[derive(Debug)]
+enum Projection {
+    Linear(Linear),
+    Conv(Conv2d),
+}
+
+#[derive(Debug)]
+struct Layer {
+    norm1: LayerNorm,
+    own: Attention,
+    norm2: LayerNorm,
+    text: Attention,
+    norm3: LayerNorm,
+    feed_in: Linear,
+    feed_out: Linear,
+    /// Which keys and values of a [`Conditioning`] are this layer's.
+    index: usize,
+}
+
+#[derive(Debug)]
+struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    heads: usize,
+}
+
+/// What all transformers of a UNet share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TransformerConfig {
+    pub(super) groups: usize,
+    pub(super) linear_projection: bool,
+}
+
+impl Transformer {
+    /// `next` counts the cross-attention layers of the UNet in loading order.
+    pub(super) fn load(
+        loader: &Loader<'_>,
+        channels: usize,
+        block: &BlockAttention,
+        config: TransformerConfig,
+        next: &mut usize,
+    ) -> Result<Self> {
+        let projection = |name: &str| {
+            Ok::<_, crate::Error>(if config.linear_projection {
+                Projection::Linear(loader.linear(name, (channels, channels))?)
+            } else {
+                Projection::Conv(loader.conv(name, (channels, channels), 1)?)
+            })
+        };
+        Ok(Self {
+            norm: loader.group_norm("norm", channels, config.groups, 1e-6)?,
+            project_in: projection("proj_in")?,
+            layers: (0..block.depth)
+                .map(|i| {
+                    let index = *next;
+                    *next += 1;
+                    Layer::load(&loader.at("transformer_blocks").at(i), channels, block, index)
+                })
+                .collect::<Result<_>>()?,
+            project_out: projection("proj_out")?,
+        })
+    }
+
+    pub(super) fn forward(&self, x: &Tensor, conditioning: &[&Conditioning]) -> Tensor {
+        let (height, width) = (x.shape().height, x.shape().width);
+        let mut hidden = self.project_in.apply(&group_norm(x, &self.norm)).into_sequence();
+        for layer in &self.layers {
+            hidden = layer.forward(hidden, conditioning);
+        }
+        add(self.project_out.apply(&hidden.into_image(height, width)), x)
+    }
+
+    /// Keys and values of `text` for each layer, in order.
+    pub(super) fn condition(&self, text: &Tensor, into: &mut Vec<KeyValue>) {
+        for Layer { text: attention, .. } in &self.layers {
+            into.push(KeyValue {
+                key: linear(text, &attention.key),
+                value: linear(text, &attention.value),
+            });
+        }
+    }
+}
+
+impl Projection {
+    fn apply(&self, x: &Tensor) -> Tensor {
+        match self {
+            Self::Linear(layer) => linear(x, layer),
+            Self::Conv(layer) => conv2d(x, layer),
+        }
+    }
+}
+
+impl Layer {
+    fn load(
+        loader: &Loader<'_>,
+        channels: usize,
+        block: &BlockAttention,
+        index: usize,
+    ) -> Result<Self> {
+        let feed = loader.at("ff.net");
+        Ok(Self {
+            norm1: loader.layer_norm("norm1", channels, 1e-5)?,
+            own: Attention::load(&loader.at("attn1"), channels, channels, block.heads)?,
+            norm2: loader.layer_norm("norm2", channels, 1e-5)?,
+            text: Attention::load(&loader.at("attn2"), channels, block.conditioning, block.heads)?,
+            norm3: loader.layer_norm("norm3", channels, 1e-5)?,
+            feed_in: feed.linear("0.proj", (channels, 8 * channels))?,
+            feed_out: feed.linear("2", (4 * channels, channels))?,
+            index,
+        })
+    }
+
+    fn forward(&self, x: Tensor, conditioning: &[&Conditioning]) -> Tensor {
+        let normed = layer_norm(&x, &self.norm1);
+        let own = &self.own;
+        let attended = attention(
+            &linear(&normed, &own.query),
+            &linear(&normed, &own.key),
+            &linear(&normed, &own.value),
+            own.heads,
+        );
+        drop(normed);
+        let x = add(x, &linear(&attended, &own.out));
+
+        let query = linear(&layer_norm(&x, &self.norm2), &self.text.query);
+        let sources: Vec<&KeyValue> = conditioning.iter().map(|c| &c.layers[self.index]).collect();
+        let attended = cross_attention(&query, &sources, self.text.heads);
+        let x = add(x, &linear(&attended, &self.text.out));
+
+        let inner = geglu(&linear(&layer_norm(&x, &self.norm3), &self.feed_in));
+        add(x, &linear(&inner, &self.feed_out))
+    }
+}
+
+impl Attention {
+    fn load(
+        loader: &Loader<'_>,
+        channels: usize,
+        conditioning: usize,
+        heads: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            query: loader.linear_no_bias("to_q", (channels, channels))?,
+            key: loader.linear_no_bias("to_k", (conditioning, channels))?,
+            value: loader.linear_no_bias("to_v", (conditioning, channels))?,
+            out: loader.linear("to_out.0", (channels, channels))?,
+            heads,
+        })
+    }
+}

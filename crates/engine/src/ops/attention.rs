@@ -1,0 +1,66 @@
+//! Attention.
+
+use diffusion_kernels as kernels;
+use diffusion_kernels::AttentionShape;
+
+use super::Tensor;
+
+/// Keys and values of one conditioning for one cross-attention layer: `[1, tokens, channels]`.
+#[derive(Debug)]
+pub struct KeyValue {
+    /// Keys.
+    pub key: Tensor,
+    /// Values.
+    pub value: Tensor,
+}
+
+/// Every token of a batch row attends to every token of the same row.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Tensor {
+    attend(q, heads, false, |i| Source { key: k, value: v, row: i })
+}
+
+/// Every token attends to itself and to those before it.
+pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Tensor {
+    attend(q, heads, true, |i| Source { key: k, value: v, row: i })
+}
+
+/// Every token of batch row `i` attends to the tokens of `conditioning[i]`.
+pub fn cross_attention(q: &Tensor, conditioning: &[&KeyValue], heads: usize) -> Tensor {
+    assert_eq!(conditioning.len(), q.shape().batch, "one conditioning for each batch row");
+    attend(q, heads, false, |i| {
+        let KeyValue { key, value } = conditioning[i];
+        Source { key, value, row: 0 }
+    })
+}
+
+/// The batch row that holds keys and values.
+struct Source<'a> {
+    key: &'a Tensor,
+    value: &'a Tensor,
+    row: usize,
+}
+
+fn attend<'a>(
+    q: &Tensor,
+    heads: usize,
+    causal: bool,
+    source: impl Fn(usize) -> Source<'a>,
+) -> Tensor {
+    let mut out = Tensor::zeros(q.shape(), q.meter());
+    let threads = rayon::current_num_threads();
+    for i in 0..q.shape().batch {
+        let Source { key, value, row } = source(i);
+        let shape = AttentionShape {
+            queries: q.shape().tokens(),
+            keys: key.shape().tokens(),
+            heads,
+            head_dim: q.shape().channels / heads,
+            causal,
+        };
+        let _scratch = q.meter().take(threads * kernels::attention_scratch(&shape));
+        if !q.is_planned() {
+            kernels::attention(out.row_mut(i), q.row(i), key.row(row), value.row(row), &shape);
+        }
+    }
+    out
+}

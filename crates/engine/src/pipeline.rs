@@ -1,0 +1,238 @@
+//! The way from a plan to pixels: `begin`, `step`, `finish`; [`generate`] is the three in a loop.
+//!
+//! Reference: diffusers' `StableDiffusionPipeline` and `StableDiffusionImg2ImgPipeline`, with
+//! their order of random draws: the VAE's posterior, the initial noise, then the steps' own.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::images::{RgbImage, from_unit, to_unit};
+use crate::model::Model;
+use crate::models::{Conditioning, guidance_embedding};
+use crate::noise::Generator;
+use crate::ops::{Meter, Tensor};
+use crate::plan::Plan;
+use crate::sample::Sample;
+use crate::schedulers::{self, State, begin_index};
+use crate::{Error, Result};
+
+/// Makes one image. `on_step` is told the evaluations done and their total after each, and ends
+/// the work by breaking.
+///
+/// # Errors
+/// As [`Model::begin`], [`Model::step`] and [`Model::finish`]; [`Error::Cancelled`] after a break.
+pub fn generate(
+    model: &Model,
+    plan: &Plan,
+    initial: Option<&RgbImage>,
+    mut on_step: impl FnMut(&Sample) -> ControlFlow<()>,
+) -> Result<RgbImage> {
+    let mut sample = model.begin(plan, initial)?;
+    while !sample.is_done() {
+        if on_step(&sample).is_break() {
+            return Err(Error::Cancelled);
+        }
+        model.step(std::slice::from_mut(&mut sample))?;
+    }
+    if on_step(&sample).is_break() {
+        return Err(Error::Cancelled);
+    }
+    model.finish(sample)
+}
+
+impl Model {
+    /// The sample before its first step. Image-to-image takes an `initial` image of the plan's
+    /// size, and only then.
+    ///
+    /// # Errors
+    /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it.
+    pub fn begin(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<Sample> {
+        self.check(plan, initial)?;
+        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
+        let mut noise = Generator::new(plan.seed);
+        let mut warnings = Vec::new();
+        let conditioning = self.condition(plan, &mut warnings)?;
+        let count = self.latent_len(plan);
+        let (begin, latent) = match (initial, plan.strength) {
+            (Some(image), Some(strength)) => {
+                let begin = begin_index(plan.steps, strength, scheduler.order())?;
+                let clean = self.encode(image, &mut noise);
+                (begin, scheduler.add_noise(begin, &clean, &noise.randn(count)))
+            }
+            _ => {
+                let sigma = scheduler.init_noise_sigma();
+                (0, noise.randn(count).into_iter().map(|n| n * sigma).collect())
+            }
+        };
+        let state = State::begin(begin);
+        Ok(Sample { plan: plan.clone(), latent, state, noise, scheduler, conditioning, warnings })
+    }
+
+    /// Advances every sample by one UNet evaluation, all in one batch. They may differ in all but
+    /// their size; what each becomes does not depend on the others.
+    ///
+    /// # Errors
+    /// A sample is finished already, or sizes differ. No sample is changed then.
+    pub fn step(&self, samples: &mut [Sample]) -> Result<()> {
+        let Some(first) = samples.first() else { return Ok(()) };
+        let (width, height) = (first.plan.width, first.plan.height);
+        for Sample { plan, .. } in samples.iter() {
+            if (plan.width, plan.height) != (width, height) {
+                return Err(Error::Invalid(format!(
+                    "samples of {width}×{height} and {}×{} cannot share a batch",
+                    plan.width, plan.height
+                )));
+            }
+        }
+        if samples.iter().any(Sample::is_done) {
+            return Err(Error::Invalid("a sample of the batch is finished".into()));
+        }
+
+        // One row for each prediction: unconditional first where there is guidance.
+        let mut latents = Vec::new();
+        let mut timesteps = Vec::new();
+        let mut conditioning: Vec<&Conditioning> = Vec::new();
+        let mut guidance = Vec::new();
+        for sample in samples.iter() {
+            let step = sample.state.step;
+            let mut latent = sample.latent.clone();
+            sample.scheduler.scale_model_input(step, &mut latent);
+            for text in &sample.conditioning {
+                latents.push(latent.clone());
+                timesteps.push(sample.scheduler.timesteps()[step]);
+                conditioning.push(text);
+                if let Some(channels) = self.info.unet.guidance_channels {
+                    guidance.push(guidance_embedding(sample.plan.guidance, channels));
+                }
+            }
+        }
+        let rows: Vec<&[f32]> = latents.iter().map(Vec::as_slice).collect();
+        let predictions = self.runtime.run(|| {
+            let latents = self.latents(&rows, width, height, self.runtime.meter());
+            let out = self.unet.forward(&latents, &timesteps, &conditioning, &guidance);
+            (0..rows.len()).map(|row| out.planes(row)).collect::<Vec<_>>()
+        });
+
+        let mut predictions = predictions.into_iter();
+        for sample in samples {
+            let Some(mut output) = predictions.next() else { break };
+            if sample.conditioning.len() == 2
+                && let Some(conditional) = predictions.next()
+            {
+                let scale = sample.plan.guidance as f32;
+                for (u, c) in output.iter_mut().zip(conditional) {
+                    *u += scale * (c - *u);
+                }
+            }
+            let Sample { scheduler, state, latent, noise, .. } = sample;
+            scheduler.step(state, &output, latent, noise)?;
+        }
+        Ok(())
+    }
+
+    /// The image of a sample, after its last step or at any before it.
+    ///
+    /// # Errors
+    /// The model produced values that are no colours (not finite).
+    pub fn finish(&self, sample: Sample) -> Result<RgbImage> {
+        let Plan { width, height, .. } = sample.plan;
+        let scale = self.info.vae.scaling_factor;
+        let latent: Vec<f32> = sample.latent.iter().map(|v| v / scale).collect();
+        let pixels = self.runtime.run(|| {
+            let latents = self.latents(&[&latent], width, height, self.runtime.meter());
+            self.vae.decode(&latents).interleaved(0)
+        });
+        from_unit(&pixels, width, height)
+    }
+
+    /// Checks a plan against the model and the memory limit.
+    ///
+    /// # Errors
+    /// As [`Model::begin`].
+    pub fn check(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
+        plan.check(self.info.multiple())?;
+        match (initial, plan.strength) {
+            (Some(image), Some(_)) if image.dimensions() != (plan.width, plan.height) => {
+                let (width, height) = image.dimensions();
+                return Err(Error::Invalid(format!(
+                    "an initial image of {width}×{height} for a plan of {}×{}",
+                    plan.width, plan.height
+                )));
+            }
+            (Some(_), None) => {
+                return Err(Error::Invalid("an initial image without a strength".into()));
+            }
+            (None, Some(_)) => {
+                return Err(Error::Invalid("a strength without an initial image".into()));
+            }
+            _ => {}
+        }
+        if let Some(limit) = self.runtime.options().memory_limit {
+            let needed = self.memory(plan, 1).total();
+            if needed > limit {
+                return Err(Error::Memory { needed, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Height and width of the plan's latent.
+    pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
+        let scale = self.info.vae.scale();
+        (height as usize / scale, width as usize / scale)
+    }
+
+    /// Values of the plan's latent.
+    pub(crate) fn latent_len(&self, plan: &Plan) -> usize {
+        let (height, width) = self.latent_size(plan.width, plan.height);
+        self.info.vae.latent_channels * height * width
+    }
+
+    fn latents(&self, rows: &[&[f32]], width: u32, height: u32, meter: &Meter) -> Tensor {
+        let (height, width) = self.latent_size(width, height);
+        Tensor::images(rows, self.info.vae.latent_channels, height, width, meter)
+    }
+
+    /// Keys and values of the plan's texts: the negative prompt's with guidance, the prompt's.
+    pub(crate) fn condition(
+        &self,
+        plan: &Plan,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Arc<Conditioning>>> {
+        // A model distilled with its guidance takes the scale as an input instead.
+        let guided = plan.is_guided() && self.info.unet.guidance_channels.is_none();
+        let texts = [("negative prompt", &plan.negative_prompt), ("prompt", &plan.prompt)];
+        texts[usize::from(!guided)..]
+            .iter()
+            .map(|(name, text)| {
+                let encoding = self.tokenizer.encode(text)?;
+                if encoding.dropped > 0 {
+                    warnings.push(format!(
+                        "the {name} is too long for the model; cut off: \"{}\"",
+                        encoding.dropped_text
+                    ));
+                }
+                self.runtime.run(|| {
+                    let hidden = self.text.forward(&encoding.ids, self.runtime.meter())?;
+                    Ok(Arc::new(self.unet.condition(&hidden)))
+                })
+            })
+            .collect()
+    }
+
+    /// A draw from the latents of an image, scaled for the UNet.
+    fn encode(&self, image: &RgbImage, noise: &mut Generator) -> Vec<f32> {
+        let (width, height) = image.dimensions();
+        let pixels = to_unit(image);
+        let posterior = self.runtime.run(|| {
+            let meter = self.runtime.meter();
+            let (height, width) = (height as usize, width as usize);
+            let images = Tensor::interleaved_images(&[&pixels], 3, height, width, meter);
+            self.vae.encode(&images).remove(0)
+        });
+        let scale = self.info.vae.scaling_factor;
+        let mut latent = posterior.sample(&noise.randn(posterior.mean.len()));
+        latent.iter_mut().for_each(|v| *v *= scale);
+        latent
+    }
+}

@@ -1,0 +1,116 @@
+//! What one image is to be: every value resolved, nothing left to defaults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::schedulers::SchedulerKind;
+use crate::{Error, Result};
+
+/// One image. The same plan on the same model gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What the image shows.
+    pub prompt: String,
+    /// What guidance steers away from; without guidance it has no effect.
+    pub negative_prompt: String,
+    /// Width in pixels, a multiple of [`crate::ModelInfo::multiple`].
+    pub width: u32,
+    /// Height in pixels, likewise.
+    pub height: u32,
+    /// Steps of the full schedule; image-to-image runs the last `steps · strength` of them.
+    pub steps: usize,
+    /// Guidance scale; at 1 or less there is no guidance and each step costs half.
+    pub guidance: f64,
+    /// The scheduler, or the model's own.
+    pub scheduler: Option<SchedulerKind>,
+    /// Seed of all noise; as in PyTorch, the low 32 bits count.
+    pub seed: u64,
+    /// For image-to-image, how far from the initial image to go: above 0, to 1.
+    pub strength: Option<f64>,
+}
+
+/// The longest side, so that no product of sizes can overflow.
+const MAX_SIDE: u32 = 8192;
+/// The longest prompt in bytes; a text encoder reads about 75 tokens.
+const MAX_PROMPT_BYTES: usize = 64 << 10;
+
+impl Plan {
+    /// Checks what can be checked without a model but for its size rule.
+    ///
+    /// # Errors
+    /// A value is out of range; the message says which, and what would do.
+    pub fn check(&self, multiple: u32) -> Result<()> {
+        for (name, side) in [("width", self.width), ("height", self.height)] {
+            if side == 0 || side > MAX_SIDE || !side.is_multiple_of(multiple) {
+                let down = (side.min(MAX_SIDE) / multiple * multiple).max(multiple);
+                return Err(Error::Invalid(format!(
+                    "{name} {side}: sides are multiples of {multiple} up to {MAX_SIDE}, for instance {down}"
+                )));
+            }
+        }
+        if self.steps == 0 {
+            return Err(Error::Invalid("steps 0: at least 1 is needed".into()));
+        }
+        if !self.guidance.is_finite() || self.guidance.abs() > 1000.0 {
+            return Err(Error::Invalid(format!(
+                "guidance {}: a number from 0 to 1000 is needed, usually 1 to 15",
+                self.guidance
+            )));
+        }
+        if let Some(strength) = self.strength
+            && !(strength > 0.0 && strength <= 1.0)
+        {
+            return Err(Error::Invalid(format!("strength {strength}: above 0, up to 1, is needed")));
+        }
+        for (name, text) in [("prompt", &self.prompt), ("negative prompt", &self.negative_prompt)] {
+            if text.len() > MAX_PROMPT_BYTES {
+                return Err(Error::Invalid(format!(
+                    "the {name} has {} bytes; {MAX_PROMPT_BYTES} are allowed",
+                    text.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the unconditional prediction is needed beside the conditional one.
+    pub fn is_guided(&self) -> bool {
+        self.guidance > 1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            prompt: "a cat".into(),
+            negative_prompt: String::new(),
+            width: 64,
+            height: 64,
+            steps: 4,
+            guidance: 7.5,
+            scheduler: None,
+            seed: 0,
+            strength: None,
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        plan().check(8).unwrap();
+        for (broken, name) in [
+            (Plan { width: 100, ..plan() }, "width 100"),
+            (Plan { height: 0, ..plan() }, "height 0"),
+            (Plan { height: u32::MAX, ..plan() }, "height"),
+            (Plan { steps: 0, ..plan() }, "steps 0"),
+            (Plan { guidance: f64::NAN, ..plan() }, "guidance NaN"),
+            (Plan { strength: Some(0.0), ..plan() }, "strength 0"),
+            (Plan { strength: Some(1.5), ..plan() }, "strength 1.5"),
+            (Plan { prompt: "x".repeat(100_000), ..plan() }, "prompt"),
+        ] {
+            let message = broken.check(8).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+}

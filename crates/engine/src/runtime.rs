@@ -1,0 +1,67 @@
+//! Threads and memory that models share.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::ops::Meter;
+use crate::{Error, Result};
+
+/// How much of the machine the engine may use.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that compute; all processors that this process may use, by default.
+    pub threads: Option<NonZeroUsize>,
+    /// The most bytes that weights and activations may take together; unlimited by default.
+    pub memory_limit: Option<u64>,
+    /// Models whose weights take at most this many bytes as `f32` are widened once, at load.
+    /// Larger ones stay as stored and are widened layer by layer, as they are used.
+    pub widen_below: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: None, memory_limit: None, widen_below: 512 << 20 }
+    }
+}
+
+/// The threads that compute and the meter that counts what they allocate.
+#[derive(Debug, Clone)]
+pub struct Runtime(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    pool: rayon::ThreadPool,
+    meter: Meter,
+}
+
+impl Runtime {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The operating system gives no threads.
+    pub fn new(options: Options) -> Result<Self> {
+        let threads = options.threads.map_or(0, NonZeroUsize::get);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("engine-{i}"))
+            .build()
+            .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))?;
+        Ok(Self(Arc::new(Inner { options, pool, meter: Meter::new() })))
+    }
+
+    /// The options.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Counts the activations of all models.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
+    /// Runs `work` on the engine's threads.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.pool.install(work)
+    }
+}

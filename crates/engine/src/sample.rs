@@ -1,0 +1,113 @@
+//! One image in flight, as a value.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Model;
+use crate::models::Conditioning;
+use crate::noise::Generator;
+use crate::plan::Plan;
+use crate::schedulers::{self, Scheduler, State};
+use crate::{Error, Result};
+
+/// The whole state of one image between two steps.
+///
+/// A sample can share a batch with any other of the same model and size, be dropped at any step,
+/// and be written out ([`Sample::save`]) and read back ([`Sample::restore`]) in another process;
+/// its final bytes are the same in each case.
+#[derive(Debug)]
+pub struct Sample {
+    pub(crate) plan: Plan,
+    /// Planes `[channels, height, width]`.
+    pub(crate) latent: Vec<f32>,
+    pub(crate) state: State,
+    pub(crate) noise: Generator,
+    pub(crate) scheduler: Box<dyn Scheduler>,
+    /// The negative prompt's (with guidance only), then the prompt's.
+    pub(crate) conditioning: Vec<Arc<Conditioning>>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A sample as written out. Conditioning and schedule follow from the plan and are made anew.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    build: String,
+    plan: Plan,
+    latent: Vec<f32>,
+    state: State,
+    noise: Generator,
+}
+
+/// What must be equal for a stored state to be continued with the same bytes.
+fn build() -> String {
+    format!("{} {}", env!("CARGO_PKG_VERSION"), diffusion_kernels::instruction_set())
+}
+
+impl Sample {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// UNet evaluations done, and those that there are in all.
+    pub fn progress(&self) -> (usize, usize) {
+        let left = self.scheduler.timesteps().len() - self.state.step;
+        (self.state.done, self.state.done + left)
+    }
+
+    /// Whether all steps are done.
+    pub fn is_done(&self) -> bool {
+        self.state.step == self.scheduler.timesteps().len()
+    }
+
+    /// The latent as it stands, planes `[channels, height, width]`.
+    pub fn latent(&self) -> &[f32] {
+        &self.latent
+    }
+
+    /// What the user should know, such as words of the prompt that were cut off.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Writes the sample out.
+    ///
+    /// # Errors
+    /// None that is known of; encoding is fallible in principle.
+    pub fn save(&self) -> Result<Vec<u8>> {
+        let saved = Saved {
+            build: build(),
+            plan: self.plan.clone(),
+            latent: self.latent.clone(),
+            state: self.state.clone(),
+            noise: self.noise.clone(),
+        };
+        postcard::to_stdvec(&saved).map_err(|e| Error::Invalid(format!("saving a sample: {e}")))
+    }
+
+    /// Reads a sample back, to be continued on the model that it was begun on.
+    ///
+    /// # Errors
+    /// The bytes are no sample, come from another build or instruction set (such a sample is to be
+    /// begun anew), or do not fit the model.
+    pub fn restore(model: &Model, bytes: &[u8]) -> Result<Self> {
+        let broken = |what: &str| Error::Invalid(format!("stored sample: {what}"));
+        let saved: Saved = postcard::from_bytes(bytes).map_err(|e| broken(&e.to_string()))?;
+        if saved.build != build() {
+            return Err(broken(&format!("made by {}, this is {}", saved.build, build())));
+        }
+        let Saved { plan, latent, state, noise, .. } = saved;
+        plan.check(model.info.multiple())?;
+        if latent.len() != model.latent_len(&plan) {
+            return Err(broken("its latent does not fit the model"));
+        }
+        let scheduler = schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?;
+        if state.step > scheduler.timesteps().len() {
+            return Err(broken("it is past its last step"));
+        }
+        let mut warnings = Vec::new();
+        let conditioning = model.condition(&plan, &mut warnings)?;
+        Ok(Self { plan, latent, state, noise, scheduler, conditioning, warnings })
+    }
+}

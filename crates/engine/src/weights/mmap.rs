@@ -1,0 +1,44 @@
+//! The memory map of a weights file: the one place outside `kernels` that needs `unsafe`.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// The bytes of a weights file.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// Mapped from disk; pages are read when they are first used.
+    Mapped(Arc<memmap2::Mmap>),
+    /// Embedded in the program.
+    Static(&'static [u8]),
+}
+
+impl Bytes {
+    /// Maps a file read-only.
+    ///
+    /// # Errors
+    /// The file cannot be opened or mapped.
+    #[allow(unsafe_code)]
+    pub fn map(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        if length == 0 {
+            return Err(Error::malformed(path, "the file is empty"));
+        }
+        // SAFETY: the map is read-only and any bytes are valid weights. A file that another
+        // process truncates while it is mapped ends this process with SIGBUS; like every program
+        // that maps weights, we ask that model files are replaced by renaming, not rewritten.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        Ok(Self::Mapped(Arc::new(map)))
+    }
+
+    /// The bytes themselves.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Static(bytes) => bytes,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Text encoder, UNet and VAE against the reference's numbers, within 1e-4 of the largest value.
+
+use std::path::Path;
+
+use diffusion_engine::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
+use diffusion_engine::models::{ClipText, UNet, Vae};
+use diffusion_engine::ops::{Meter, Residency, Tensor};
+use diffusion_engine::source::Source;
+use diffusion_engine::weights::Weights;
+
+mod support;
+
+use support::{Goldens, assert_close, goldens};
+
+const TOLERANCE: f32 = 1e-4;
+const BOTH: [Residency; 2] = [Residency::Stored, Residency::Widened];
+
+fn source(model: &str) -> Source {
+    Source::Folder(Path::new(&goldens()).join(model))
+}
+
+fn unet(model: &str, residency: Residency) -> UNet {
+    let source = source(model);
+    let config = UNetConfig::read(&Reader::open(&source, "unet/config.json").unwrap()).unwrap();
+    UNet::load(&Weights::open(&source, "unet").unwrap(), config, residency).unwrap()
+}
+
+fn vae(model: &str, residency: Residency) -> Vae {
+    let source = source(model);
+    // The VAE alone is a component folder of its own; in a pipeline it is a sub-folder.
+    let folder = if model == "tiny-vae" { "." } else { "vae" };
+    let config =
+        VaeConfig::read(&Reader::open(&source, &format!("{folder}/config.json")).unwrap()).unwrap();
+    Vae::load(Weights::open(&source, folder).unwrap(), config, residency).unwrap()
+}
+
+#[test]
+fn text_encoder() {
+    for (model, file) in [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2")] {
+        let source = source(model);
+        let goldens = Goldens::open(file);
+        let ids = goldens.ints("text.ids");
+        let want = goldens.floats("text.last_hidden_state");
+        for residency in BOTH {
+            let config = Reader::open(&source, "text_encoder/config.json").unwrap();
+            let config = ClipTextConfig::read(&config).unwrap();
+            let weights = Weights::open(&source, "text_encoder").unwrap();
+            let text = ClipText::load(weights, config, residency).unwrap();
+            let mut got = Vec::new();
+            for ids in ids.chunks(77) {
+                let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
+                got.extend(text.forward(&ids, &Meter::new()).unwrap().interleaved(0));
+            }
+            assert_close(&format!("{model} text encoder"), &got, &want, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn unet_predictions() {
+    for (model, file) in [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2")] {
+        let goldens = Goldens::open(file);
+        for residency in BOTH {
+            let unet = unet(model, residency);
+            for case in ["b1", "b3", "odd", "small", "thin", "wide"] {
+                let name = |part: &str| format!("unet.{case}.{part}");
+                let meter = Meter::new();
+                let timesteps = goldens.floats(&name("timesteps"));
+                let shape = goldens.shape(&name("sample"));
+                let (channels, height, width) = (shape[1], shape[2], shape[3]);
+                let sample = goldens.floats(&name("sample"));
+                let rows: Vec<&[f32]> = sample.chunks(channels * height * width).collect();
+                let latents = Tensor::images(&rows, channels, height, width, &meter);
+                let context = goldens.floats(&name("context"));
+                let hidden = goldens.shape(&name("context"))[2];
+                let conditioning: Vec<_> = context
+                    .chunks(77 * hidden)
+                    .map(|row| unet.condition(&Tensor::sequences(&[row], hidden, &meter)))
+                    .collect();
+                let conditioning: Vec<_> = conditioning.iter().collect();
+                let noise = unet.forward(&latents, &timesteps, &conditioning, &[]);
+                let got: Vec<f32> = (0..rows.len()).flat_map(|row| noise.planes(row)).collect();
+                let want = goldens.floats(&name("noise"));
+                assert_close(&format!("{model} unet {case}"), &got, &want, TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn vae_both_ways() {
+    for (model, file) in
+        [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2"), ("tiny-vae", "modules-vae")]
+    {
+        let goldens = Goldens::open(file);
+        for residency in BOTH {
+            let vae = vae(model, residency);
+            for case in ["vae.encode.40x24", "vae.encode.64x64"] {
+                let (image, shape) = goldens.image(&format!("{case}.image"));
+                let images = Tensor::images(&[&image], 3, shape.0, shape.1, &Meter::new());
+                let posterior = vae.encode(&images).remove(0);
+                for (part, got) in [("mean", posterior.mean), ("logvar", posterior.log_variance)] {
+                    let want = goldens.floats(&format!("{case}.{part}"));
+                    assert_close(&format!("{model} {case} {part}"), &got, &want, TOLERANCE);
+                }
+            }
+            for case in ["vae.decode.40x24", "vae.decode.24x48"] {
+                let (latents, shape) = goldens.image(&format!("{case}.latents"));
+                let channels = vae.config().latent_channels;
+                let latents =
+                    Tensor::images(&[&latents], channels, shape.0, shape.1, &Meter::new());
+                let got = vae.decode(&latents).planes(0);
+                let want = goldens.floats(&format!("{case}.image"));
+                assert_close(&format!("{model} {case}"), &got, &want, TOLERANCE);
+            }
+        }
+    }
+}
