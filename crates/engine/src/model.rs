@@ -62,6 +62,11 @@ impl Model {
         })
     }
 
+    /// The threads and the meter that it uses.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// What the configuration says.
     pub fn info(&self) -> &ModelInfo {
         &self.info
@@ -80,12 +85,14 @@ fn open_tokenizer(source: &Source) -> Result<Tokenizer> {
     let merges = read("merges.txt")?;
     let config = read("tokenizer_config.json")?;
     let special = read("special_tokens_map.json")?;
+    let added = read("added_tokens.json")?;
     Tokenizer::from_parts(TokenizerFiles {
         tokenizer_json: json.as_deref(),
         vocab: vocab.as_deref(),
         merges: merges.as_deref(),
         config: config.as_deref(),
         special_tokens_map: special.as_deref(),
+        added_tokens: added.as_deref(),
         place: &source.path("tokenizer"),
     })
 }

@@ -59,7 +59,9 @@ impl Plan {
         if let Some(strength) = self.strength
             && !(strength > 0.0 && strength <= 1.0)
         {
-            return Err(Error::Invalid(format!("strength {strength}: above 0, up to 1, is needed")));
+            return Err(Error::Invalid(format!(
+                "strength {strength}: above 0, up to 1, is needed"
+            )));
         }
         for (name, text) in [("prompt", &self.prompt), ("negative prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use diffusion_engine::noise::Generator;
 use safetensors::SafeTensors;
@@ -14,17 +14,19 @@ fn draws() -> Vec<(String, u64, Vec<usize>, Vec<f32>)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/noise.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-    let described: HashMap<String, String> = header.metadata().clone().unwrap();
+    let described = &header.metadata().as_ref().unwrap()["draws"];
+    let described: BTreeMap<String, (String, Vec<usize>)> =
+        serde_json::from_str(described).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let values = |name: &str| -> Vec<f32> {
         let data = tensors.tensor(name).unwrap().data().to_vec();
         data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
     let mut draws: Vec<_> = described
-        .iter()
-        .map(|(name, text)| {
-            let (seed, sizes): (String, Vec<usize>) = serde_json::from_str(text).unwrap();
-            (name.clone(), seed.parse().unwrap(), sizes, values(name))
+        .into_iter()
+        .map(|(name, (seed, sizes))| {
+            let values = values(&name);
+            (name, seed.parse().unwrap(), sizes, values)
         })
         .collect();
     let (_, seed, sizes, _) = draws.iter().find(|draw| draw.0 == "large").unwrap().clone();

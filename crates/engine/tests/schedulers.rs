@@ -14,7 +14,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Largest difference at any step, relative to the step's largest value.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f32 = 1e-5;
+
+/// The same where latents begin at σ = 4096: of a latent of a few units, single precision leaves
+/// four digits then, in PyTorch too.
+const ZERO_SNR_TOLERANCE: f32 = 1e-4;
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/schedulers");
 
@@ -36,6 +40,10 @@ struct Case {
 }
 
 impl Case {
+    fn tolerance(&self) -> f32 {
+        if self.init_noise_sigma > 4000.0 { ZERO_SNR_TOLERANCE } else { TOLERANCE }
+    }
+
     fn build(&self) -> Result<Box<dyn Scheduler>> {
         let config = SchedulerConfig::from_values("scheduler_config.json", self.config.clone());
         build(&config, self.kind, self.steps)
@@ -138,7 +146,7 @@ fn compare(case: &Case) -> std::result::Result<f32, String> {
     let scheduler = case.build().map_err(|error| error.to_string())?;
     let close = |name: &str, a: &[f32], b: &[f32]| match relative_difference(a, b) {
         _ if a.len() != b.len() => Err(format!("{name}: {} values, not {}", a.len(), b.len())),
-        difference if difference <= TOLERANCE => Ok(difference),
+        difference if difference <= case.tolerance() => Ok(difference),
         difference => Err(format!("{name}: off by {difference:.1e}")),
     };
     close("timesteps", scheduler.timesteps(), &case.timesteps)?;
@@ -157,4 +165,27 @@ fn compare(case: &Case) -> std::result::Result<f32, String> {
         return Err(format!("ends at {} of {}", state.step, scheduler.timesteps().len()));
     }
     Ok(largest)
+}
+
+/// Written and read before every evaluation, a sample goes on bit for bit as without.
+#[test]
+fn samples_continue_after_being_written_and_read() {
+    let mut kinds = Vec::new();
+    for case in cases().iter().filter(|case| case.steps == 20 || case.class == "PNDMScheduler") {
+        let scheduler = case.build().unwrap();
+        let (mut state, mut latent, mut noise) = case.begin(&*scheduler);
+        let mut expected = (state.clone(), latent.clone(), noise.clone());
+        for _ in case.latents.iter().skip(1) {
+            let (a, b, c) = &mut expected;
+            advance(&*scheduler, a, b, c).unwrap();
+
+            let text = serde_json::to_string(&(&state, &latent, &noise)).unwrap();
+            (state, latent, noise) = serde_json::from_str(&text).unwrap();
+            let rebuilt = case.build().unwrap();
+            advance(&*rebuilt, &mut state, &mut latent, &mut noise).unwrap();
+        }
+        assert_eq!((state, latent, noise), expected, "{case:?}");
+        kinds.extend(case.kind);
+    }
+    assert!(SchedulerKind::ALL.iter().all(|kind| kinds.contains(kind)));
 }

@@ -29,8 +29,10 @@ impl AlphaSchedule {
     ) -> Result<Self> {
         let len = training.len();
         if let Some(t) = timesteps.iter().find(|t| !(0.0..len as f64).contains(*t)) {
-            let message = format!("another number of steps is needed: one falls on timestep {t}");
-            return Err(params.malformed(format!("{message}, outside the {len} trained")));
+            return Err(params.unsuited(format!(
+                "one of the steps falls on timestep {t}, outside the {len} trained: ask for \
+                 another number of steps"
+            )));
         }
         let to_one = params.flag("set_alpha_to_one", alpha_to_one_by_default)?;
         Ok(Self {

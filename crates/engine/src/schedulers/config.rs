@@ -246,7 +246,7 @@ impl Params<'_> {
 
     /// That the value of `key` is not implemented; `supported` says what is.
     pub(super) fn unsupported(&self, key: &str, supported: &str) -> Error {
-        let value = self.values.get(key).map_or_else(|| "nothing".into(), abbreviated);
+        let value = self.values.get(key).map_or_else(|| "(not set)".into(), abbreviated);
         Error::Unsupported {
             place: self.path.display().to_string(),
             key: key.into(),
@@ -258,6 +258,11 @@ impl Params<'_> {
     /// That the configuration makes no sense.
     pub(super) fn malformed(&self, message: impl std::fmt::Display) -> Error {
         Error::malformed(self.path, message)
+    }
+
+    /// That the configuration does not suit the number of steps asked for.
+    pub(super) fn unsuited(&self, message: impl std::fmt::Display) -> Error {
+        Error::Invalid(format!("{}: {message}", self.path.display()))
     }
 
     fn wrong_type(&self, key: &str, value: &Value, wanted: &str) -> Error {

@@ -5,7 +5,7 @@
 use super::betas::{BetaDefaults, Training};
 use super::config::Params;
 use super::prediction::{Prediction, Range};
-use super::solver::{Level, Options, SolverSchedule};
+use super::solver::{Level, Options, SolverSchedule, read_order};
 use super::{Scheduler, State};
 use crate::Result;
 use crate::noise::Generator;
@@ -111,7 +111,7 @@ impl DpmMultistep {
             prediction: Prediction::read(params)?,
             range: Range::read_thresholding(params)?,
             algorithm: params.choice("algorithm_type", Algorithm::Clean, &algorithms)?,
-            order: params.count("solver_order", 2, 1..=3)?,
+            order: read_order(params)?,
             heun: params.choice("solver_type", false, &solvers)?,
             euler_at_final: params.flag("euler_at_final", false)?,
             lower_order_final: params.flag("lower_order_final", true)?,
@@ -132,8 +132,9 @@ impl DpmMultistep {
         let steps = self.schedule.timesteps.len();
         match (0..steps).find(|i| !self.update(*i, self.order_at(*i, *i)).is_finite()) {
             None => Ok(()),
-            Some(step) => Err(params.malformed(format!(
-                "step {step} of {steps} has no finite update: ask for fewer steps"
+            Some(step) => Err(params.unsuited(format!(
+                "step {step} of {steps} has no finite update: ask for another number of steps or \
+                 another scheduler"
             ))),
         }
     }

@@ -34,7 +34,9 @@ impl Lms {
             Self { schedule: SigmaSchedule::new(params, &training, steps, options)?, prediction };
         for step in 0..scheduler.schedule.timesteps.len() {
             if scheduler.coefficients(step).iter().any(|weight| !weight.is_finite()) {
-                return Err(params.malformed(format!("step {step} of {steps} has no length")));
+                return Err(params.unsuited(format!(
+                    "step {step} of {steps} has no length: ask for another number of steps"
+                )));
             }
         }
         Ok(scheduler)

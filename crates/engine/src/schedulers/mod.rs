@@ -160,7 +160,7 @@ pub fn build(
         let message = format!("{steps} steps cannot be sampled: ask for 1 to {train}");
         return Err(Error::Invalid(message));
     }
-    Ok(match class {
+    let scheduler: Box<dyn Scheduler> = match class {
         Class::Euler => Box::new(euler::Euler::new(&params, steps)?),
         Class::EulerAncestral => Box::new(euler_ancestral::EulerAncestral::new(&params, steps)?),
         Class::Ddim => Box::new(ddim::Ddim::new(&params, steps)?),
@@ -170,7 +170,14 @@ pub fn build(
         Class::Heun => Box::new(heun::Heun::new(&params, steps)?),
         Class::UniPc => Box::new(unipc::UniPc::new(&params, steps)?),
         Class::Lcm => Box::new(lcm::Lcm::new(&params, steps)?),
-    })
+    };
+    let mut numbers = scheduler.timesteps().iter().copied().chain([scheduler.init_noise_sigma()]);
+    match numbers.find(|number| !number.is_finite()) {
+        None => Ok(scheduler),
+        Some(number) => {
+            Err(params.malformed(format!("the noise schedule leads to a value of {number}")))
+        }
+    }
 }
 
 /// The evaluation at which image-to-image begins: of `steps` steps it runs the last

@@ -108,6 +108,15 @@ impl SolverSchedule {
     }
 }
 
+/// Reads `solver_order`, of which 1 to 3 are implemented.
+pub(super) fn read_order(params: &Params<'_>) -> Result<usize> {
+    let order = params.count("solver_order", 2, 1..=usize::MAX)?;
+    if order > 3 {
+        return Err(params.unsupported("solver_order", "supported: 1, 2, 3"));
+    }
+    Ok(order)
+}
+
 /// How many training timesteps, from the first, have at least this λ.
 fn count_from(training: &Training, lambda_min: f32) -> usize {
     let lambda = |alpha: f32| alpha.sqrt().ln() - (1.0 - alpha).sqrt().ln();

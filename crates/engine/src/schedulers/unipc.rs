@@ -1,10 +1,10 @@
-//! UniPC, a predictor and corrector of any order: Zhao et al. 2023,
+//! UniPC, a predictor with a corrector: Zhao et al. 2023,
 //! <https://huggingface.co/papers/2302.04867>, diffusers' `UniPCMultistepScheduler`.
 
 use super::betas::{BetaDefaults, Training};
 use super::config::Params;
 use super::prediction::{Prediction, Range};
-use super::solver::{Level, Options, SolverSchedule};
+use super::solver::{Level, Options, SolverSchedule, read_order};
 use super::{Scheduler, State};
 use crate::Result;
 use crate::noise::Generator;
@@ -83,7 +83,7 @@ impl UniPc {
             prediction: Prediction::read(params)?,
             range: Range::read_thresholding(params)?,
             predicts_clean: params.flag("predict_x0", true)?,
-            order: params.count("solver_order", 2, 1..=3)?,
+            order: read_order(params)?,
             linear: params.choice("solver_type", false, &solvers)?,
             lower_order_final: params.flag("lower_order_final", true)?,
             uncorrected: params.numbers("disable_corrector")?.unwrap_or_default(),
@@ -107,9 +107,9 @@ impl UniPc {
         };
         match (0..steps).find(|step| !finite(*step)) {
             None => Ok(()),
-            Some(step) => Err(params.malformed(format!(
-                "step {step} of {steps} has no finite update: ask for fewer steps, or set \
-                 lower_order_final"
+            Some(step) => Err(params.unsuited(format!(
+                "step {step} of {steps} has no finite update: ask for another number of steps or \
+                 another scheduler"
             ))),
         }
     }

@@ -73,3 +73,19 @@ pub fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
     println!("{what}: {error:.1e}");
     assert!(error <= tolerance, "{what}: off by {error:e}, {tolerance:e} is allowed");
 }
+
+/// Fails unless `got` is within 1/255 of `want` on 99.9 % of the values and within 3/255 on all.
+pub fn assert_images_close(what: &str, got: &[u8], want: &[u8]) {
+    assert_eq!(got.len(), want.len(), "{what}: sizes differ");
+    let differences = || got.iter().zip(want).map(|(g, w)| g.abs_diff(*w));
+    let worst = differences().max().unwrap_or(0);
+    let beyond = differences().filter(|&d| d > 1).count();
+    let differing = differences().filter(|&d| d > 0).count();
+    println!("{what}: worst {worst}/255, {differing} of {} values differ", got.len());
+    assert!(worst <= 3, "{what}: off by {worst}/255");
+    assert!(
+        beyond * 1000 <= got.len(),
+        "{what}: {beyond} of {} values off by more than 1",
+        got.len()
+    );
+}
