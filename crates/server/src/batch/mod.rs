@@ -162,9 +162,9 @@ fn load(
         let (height, width) = model.info().native_size();
         let size = settings.size.unwrap_or((width, height));
         let probe = plan(task, settings, size);
-        model.begin(&Plan { strength: None, ..probe.clone() }, None)?;
-        diffusion_engine::schedulers::begin_index(probe.steps, settings.strength, 1)?;
         probe.check(model.info().multiple())?;
+        diffusion_engine::schedulers::begin_index(probe.steps, settings.strength, 1)?;
+        model.begin(&Plan { strength: None, ..probe }, None)?;
         loaded.insert(task.model.name.clone(), model);
     }
     Ok(loaded)
