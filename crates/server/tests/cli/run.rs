@@ -9,7 +9,10 @@ use crate::support::{Outcome, Place, tiny};
 /// `run` on the folder `in` with few steps, and the further arguments.
 pub(crate) fn run(place: &Place, more: &[&str]) -> Outcome {
     let models = [tiny("tiny-sd1"), tiny("tiny-sd2")];
-    let mut args = vec!["run", "--images", "in", "--steps", "2"];
+    let mut args = vec!["run", "--images", "in"];
+    if !more.contains(&"--steps") {
+        args.extend(["--steps", "2"]);
+    }
     if !more.contains(&"--model") {
         models.iter().for_each(|model| args.extend(["--model", model]));
     }
