@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 import zlib
@@ -61,5 +62,15 @@ def save_tensors(path: Path, tensors: dict) -> None:
 
 
 def save_json(path: Path, value) -> None:
-    """Write JSON that is readable in a diff."""
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=True, sort_keys=False) + "\n")
+    """Write JSON that is readable in a diff; infinite numbers, which JSON lacks, become strings."""
+    path.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def finite(value):
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value

@@ -31,6 +31,7 @@ PROMPTS = [
     ", ".join(["a castle on a hill", "night sky", "highly detailed", "sharp focus"] * 8),
     " ".join(["cat"] * 80),
     "x" * 300,
+    "a <|StartOfText|> b<|STARTOFTEXT|>c <|EndOfText|>",
 ]
 
 # Prompts whose text encodings are kept (by index).

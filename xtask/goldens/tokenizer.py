@@ -81,19 +81,31 @@ def merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(joined)
 
 
+def special(text: str, **more) -> dict:
+    """A special token as the files of Stable Diffusion declare it."""
+    return {**more, "content": text, "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+
+
 def save(folder: Path, merge_count: int, pad: str, as_json: bool) -> int:
-    """Write a tokenizer folder (vocab.json and merges.txt, or tokenizer.json); returns the vocabulary's size."""
+    """Write a tokenizer folder (vocab.json and merges.txt, or tokenizer.json); returns the vocabulary's size.
+
+    The two files that name the special tokens are as Stable Diffusion's: where they disagree about the
+    padding, as those of Stable Diffusion 2 do, special_tokens_map.json is right.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, merges = train(merge_count)
-    names = {"bos_token": START, "eos_token": END, "pad_token": pad, "unk_token": END}
-    config = {"do_lower_case": True, "errors": "replace", "model_max_length": 77}
-    config |= names | {"tokenizer_class": "CLIPTokenizer"}
+    names = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
+    tokens = {kind: names[kind] for kind in ["bos_token", "eos_token", "unk_token"]}
+    config = {"add_prefix_space": False, "do_lower_case": True, "errors": "replace", "model_max_length": 77}
+    config |= {kind: special(text, __type="AddedToken") for kind, text in tokens.items()}
+    config |= {"pad_token": END, "tokenizer_class": "CLIPTokenizer"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    (folder / "special_tokens_map.json").write_text(json.dumps(names, indent=2) + "\n")
+    declared = {kind: special(text) for kind, text in tokens.items()} | {"pad_token": pad}
+    (folder / "special_tokens_map.json").write_text(json.dumps(declared, indent=2) + "\n")
     if as_json:
         from transformers import CLIPTokenizer
 
-        tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, **{**names, "pad_token": END})
+        tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, **names)
         tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     else:
         lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
