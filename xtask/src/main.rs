@@ -1,0 +1,31 @@
+//! Tasks of the developers; `cargo xtask --help` lists them. One file for each.
+
+mod bench;
+mod full_size;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks of the developers
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    Bench(bench::Bench),
+    FullSize(full_size::FullSize),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let task = Task::parse();
+    // These compute for long; `cargo xtask` itself is built quickly, without optimisation.
+    let heavy = matches!(task, Task::Bench(_) | Task::FullSize(_));
+    if heavy && cfg!(debug_assertions) {
+        return workspace::run_in_release();
+    }
+    match task {
+        Task::Bench(bench) => bench.execute()?,
+        Task::FullSize(full_size) => full_size.execute()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
