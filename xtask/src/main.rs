@@ -2,6 +2,8 @@
 
 mod bench;
 mod full_size;
+mod goldens;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -12,6 +14,10 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Check format and lints, then build and run every test
+    Test,
+    /// Make the golden files of the tests anew, with the reference implementation in Python
+    Goldens,
     Bench(bench::Bench),
     FullSize(full_size::FullSize),
 }
@@ -24,6 +30,8 @@ fn main() -> anyhow::Result<ExitCode> {
         return workspace::run_in_release();
     }
     match task {
+        Task::Test => test::run()?,
+        Task::Goldens => goldens::run()?,
         Task::Bench(bench) => bench.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
     }
