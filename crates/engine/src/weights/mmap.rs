@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// The bytes of a weights file.
 #[derive(Debug, Clone)]
 pub enum Bytes {
-    /// Mapped from disk; pages are read when they are first used.
+    /// Mapped, usually from disk; pages are read when they are first used.
     Mapped(Arc<memmap2::Mmap>),
     /// Embedded in the program.
     Static(&'static [u8]),
@@ -31,6 +31,15 @@ impl Bytes {
         // process truncates while it is mapped ends this process with SIGBUS; like every program
         // that maps weights, we ask that model files are replaced by renaming, not rewritten.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        Ok(Self::Mapped(Arc::new(map)))
+    }
+
+    /// Zeros: a map of no file, of which no page is ever written.
+    ///
+    /// # Errors
+    /// The operating system gives no address space.
+    pub fn zeros(length: usize) -> std::io::Result<Self> {
+        let map = memmap2::MmapMut::map_anon(length)?.make_read_only()?;
         Ok(Self::Mapped(Arc::new(map)))
     }
 

@@ -1,6 +1,7 @@
 //! Weights: safetensors files, found by name, kept as they are stored.
 
 mod file;
+mod listing;
 mod mmap;
 mod param;
 
@@ -10,6 +11,7 @@ use crate::source::Source;
 use crate::{Error, Result};
 
 pub use file::Entry;
+pub use listing::{Listing, NamedShape};
 pub use mmap::Bytes;
 pub use param::Param;
 
@@ -19,6 +21,7 @@ pub struct Weights {
     source: Source,
     folder: String,
     tensors: HashMap<String, Entry>,
+    listing: Option<Listing>,
     /// Total size of the files in bytes.
     pub file_bytes: u64,
 }
@@ -37,6 +40,7 @@ impl Weights {
             source: source.clone(),
             folder: folder.to_owned(),
             tensors: HashMap::new(),
+            listing: None,
             file_bytes: 0,
         };
         for file in weights.files()? {
@@ -47,6 +51,18 @@ impl Weights {
             }
         }
         Ok(weights)
+    }
+
+    /// Weights that have every tensor, all of zeros, and note in `listing` which are asked for: a
+    /// network loaded from them tells what it needs.
+    pub fn listing(listing: &Listing) -> Self {
+        Self {
+            source: Source::Embedded { name: "", files: &[] },
+            folder: String::new(),
+            tensors: HashMap::new(),
+            listing: Some(listing.clone()),
+            file_bytes: 0,
+        }
     }
 
     /// The safetensors files of this component, relative to the model.
@@ -114,6 +130,10 @@ impl Weights {
     /// # Errors
     /// It is missing, or of another shape or type.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Param> {
+        if let Some(listing) = &self.listing {
+            let entry = listing.ask(name, shape).map_err(|e| self.error(name, e.to_string()))?;
+            return Param::new(&entry).map_err(|message| self.error(name, message));
+        }
         let Some(entry) = self.tensors.get(name) else {
             return Err(self.error(name, "is missing".to_owned()));
         };

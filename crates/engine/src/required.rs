@@ -1,0 +1,44 @@
+//! Which tensors a model needs, told by the networks themselves.
+
+use crate::Result;
+use crate::info::ModelInfo;
+use crate::models::{ClipText, UNet, Vae};
+use crate::ops::Residency;
+use crate::weights::{Listing, Weights};
+
+/// A tensor that the configuration of a model asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Required {
+    /// The sub-folder of the model that holds it.
+    pub component: &'static str,
+    /// Its name in the file.
+    pub name: String,
+    /// Its shape, outermost first.
+    pub shape: Vec<usize>,
+}
+
+/// All tensors that a model of this configuration needs, by the names that diffusers and
+/// transformers write.
+///
+/// The networks are loaded from weights that note what they are asked for, so there is no second
+/// description of their structure.
+///
+/// # Errors
+/// The operating system gives no address space for tensors of these sizes.
+pub fn required_tensors(info: &ModelInfo) -> Result<Vec<Required>> {
+    let (text, unet, vae) = (Listing::default(), Listing::default(), Listing::default());
+    ClipText::load(Weights::listing(&text), info.text.clone(), Residency::Stored)?;
+    UNet::load(&Weights::listing(&unet), info.unet.clone(), Residency::Stored)?;
+    Vae::load(Weights::listing(&vae), info.vae.clone(), Residency::Stored)?;
+    let components = [("text_encoder", "text_model.", text), ("unet", "", unet), ("vae", "", vae)];
+    Ok(components
+        .into_iter()
+        .flat_map(|(component, prefix, listing)| {
+            listing.take().into_iter().map(move |(name, shape)| Required {
+                component,
+                name: format!("{prefix}{name}"),
+                shape,
+            })
+        })
+        .collect())
+}

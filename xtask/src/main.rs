@@ -1,0 +1,39 @@
+//! Tasks of the developers; `cargo xtask --help` lists them. One file for each.
+
+mod bench;
+mod full_size;
+mod goldens;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks of the developers
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Check format and lints, then build and run every test
+    Test,
+    /// Make the golden files of the tests anew, with the reference implementation in Python
+    Goldens,
+    Bench(bench::Bench),
+    FullSize(full_size::FullSize),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let task = Task::parse();
+    // These compute for long; `cargo xtask` itself is built quickly, without optimisation.
+    let heavy = matches!(task, Task::Bench(_) | Task::FullSize(_));
+    if heavy && cfg!(debug_assertions) {
+        return workspace::run_in_release();
+    }
+    match task {
+        Task::Test => test::run()?,
+        Task::Goldens => goldens::run()?,
+        Task::Bench(bench) => bench.execute()?,
+        Task::FullSize(full_size) => full_size.execute()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
