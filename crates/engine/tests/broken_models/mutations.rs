@@ -139,17 +139,22 @@ fn configurations_with_random_bytes_are_read_or_are_not() {
 
 #[test]
 fn tokenizers_with_random_bytes_open_or_do_not() {
-    let model = Broken::new();
-    for file in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"] {
-        let file = format!("tokenizer/{file}");
-        let good = model.read(&file);
+    let (parts, whole) = (Broken::new(), Broken::with_tokenizer_json());
+    for (model, file) in [
+        (&parts, "tokenizer/vocab.json"),
+        (&parts, "tokenizer/merges.txt"),
+        (&parts, "tokenizer/tokenizer_config.json"),
+        (&parts, "tokenizer/special_tokens_map.json"),
+        (&whole, "tokenizer/tokenizer.json"),
+    ] {
+        let good = model.read(file);
         proptest!(cases(32), |(mutation in mutation())| {
             let mut bytes = good.clone();
             let length = bytes.len();
             mutation.apply(&mut bytes, length);
-            model.write(&file, bytes);
+            model.write(file, bytes);
             let _ = model.open();
         });
-        model.write(&file, good);
+        model.write(file, good);
     }
 }

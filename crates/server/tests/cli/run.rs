@@ -161,6 +161,44 @@ fn each_image_is_the_one_that_generate_makes() {
 }
 
 #[test]
+fn models_that_share_a_name_are_told_apart() {
+    let place = Place::new();
+    for name in ["in/a.png", "in/b.png", "in/c.png", "in/d.png", "in/e.png"] {
+        place.picture(name, 64, 64);
+    }
+    place.copy_model("tiny-sd1", "one/tiny");
+    place.copy_model("tiny-sd2", "two/tiny");
+    run(&place, &["--seed", "7", "--out", "want"]).succeeded();
+    run(&place, &["--seed", "7", "--model", "one/tiny", "--model", "two/tiny"]).succeeded();
+    let models = place.json("want/summary.json");
+    let models = models["images"].as_array().unwrap().iter().map(|image| image["model"].clone());
+    assert_eq!(models.map(|m| m.to_string()).collect::<BTreeSet<_>>().len(), 2, "both are drawn");
+    for name in ["a", "b", "c", "d", "e"] {
+        let image = |out: &str| place.pixels(&format!("{out}/{name}-diffusion.png"));
+        assert_eq!(image("want"), image("out"), "{name}");
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_not_drawn() {
+    let place = Place::new();
+    for name in ["in/a.png", "in/b.png", "in/c.png", "in/d.png", "in/e.png"] {
+        place.picture(name, 64, 64);
+    }
+    place.copy_model("tiny-sd1", "models/good");
+    place.copy_model("tiny-sd1", "models/a-broken");
+    std::fs::write(place.path("models/a-broken/unet/config.json"), "{").unwrap();
+    let args = ["run", "--images", "in", "--models-dir", "models", "--steps", "2", "--seed", "7"];
+    let outcome = place.execute(&args).succeeded();
+    let warnings: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("warning: model a-broken is left out: "), "{warnings:?}");
+    // Named, it is an error.
+    let args = [&args[..], &["--model", "a-broken"]].concat();
+    place.execute(&args).refused(&["a-broken", "unet/config.json"]);
+}
+
+#[test]
 fn pictures_are_named_one_by_one_too() {
     let place = Place::new();
     place.picture("in/a.png", 64, 64);

@@ -114,6 +114,26 @@ fn hostile_file_names_stay_names() {
     assert!(page.contains("a&quot;&lt;b&gt;.png"), "{page}");
 }
 
+#[cfg(unix)]
+#[test]
+fn file_names_cannot_steer_the_terminal() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let good = std::fs::read(place.picture("good.png", 16, 16)).unwrap();
+    std::fs::create_dir(place.path("in")).unwrap();
+    for name in [&b"\xff\xfe.png"[..], b"line\nline.png", b"\x1b[2J.png"] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        std::fs::write(place.path("in").join(name), &good).unwrap();
+    }
+    std::fs::write(place.path("in/broken\n\u{1b}[2J.png"), "").unwrap();
+    let outcome = run(&place, &["--seed", "7", "--prompt", "two\nlines"]).ended(1);
+    assert_eq!(outcome.stdout.lines().count(), 4, "{}", outcome.stdout);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    assert!(!(outcome.stdout + &outcome.stderr).contains('\u{1b}'));
+    check_page(&place, "out", 3);
+    run(&place, &["--images", "no\nsuch\u{1b}[2J.png"]).refused(&["no\\nsuch"]);
+}
+
 #[test]
 fn settings_out_of_range_are_refused_before_anything_is_written() {
     let place = Place::new();

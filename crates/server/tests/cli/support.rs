@@ -63,6 +63,22 @@ impl Place {
         }
     }
 
+    /// Copies a tiny model into this place.
+    pub(crate) fn copy_model(&self, model: &str, to: &str) {
+        let mut folders = vec![(goldens().join(model), self.path(to))];
+        while let Some((from, to)) = folders.pop() {
+            std::fs::create_dir_all(&to).unwrap();
+            for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+                let (path, target) = (entry.path(), to.join(entry.file_name()));
+                if path.is_dir() {
+                    folders.push((path, target));
+                } else {
+                    std::fs::copy(path, target).unwrap();
+                }
+            }
+        }
+    }
+
     /// Writes a picture of many colours; the ending tells the format.
     pub(crate) fn picture(&self, name: &str, width: u32, height: u32) -> PathBuf {
         let path = self.path(name);
