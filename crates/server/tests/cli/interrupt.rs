@@ -39,7 +39,7 @@ fn check_run(signal: Signal) {
         place.picture(&format!("in/{i:02}.png"), 64, 64);
     }
     let model = tiny("tiny-sd1");
-    let args = ["run", "--images", "in", "--model", &model, "--seed", "7", "--steps", "60"];
+    let args = ["run", "--images", "in", "--model", &model, "--seed", "7", "--steps", "300"];
     let (status, stdout, stderr) = interrupted(&place, &args, signal);
     assert_eq!(status, Some(130), "{stdout}{stderr}");
     assert!(stderr.starts_with("interrupted: "), "{stderr}");
