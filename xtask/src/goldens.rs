@@ -19,7 +19,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             .context("python3 with its venv module is needed")?;
     }
     let requirements = scripts.join("requirements.txt");
-    run_command(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))?;
+    run_command(
+        Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements),
+    )?;
     let out = root.join("crates/engine/tests/goldens");
     run_command(Command::new(&python).arg(scripts.join("make.py")).arg("--out").arg(out))
 }

@@ -2,6 +2,8 @@
 
 mod bench;
 mod full_size;
+mod goldens;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -12,6 +14,10 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Check format, lints, tests and documentation, as CI does
+    Test,
+    /// Make the golden files anew with the reference implementation
+    Goldens,
     Bench(bench::Bench),
     FullSize(full_size::FullSize),
 }
@@ -24,6 +30,8 @@ fn main() -> anyhow::Result<ExitCode> {
         return workspace::run_in_release();
     }
     match task {
+        Task::Test => test::run()?,
+        Task::Goldens => goldens::run(&workspace::path(""))?,
         Task::Bench(bench) => bench.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
     }
