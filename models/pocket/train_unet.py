@@ -181,7 +181,7 @@ class Trainer:
         done = min(1.0, self.spent / (self.plan.minutes * 60))
         rate = self.plan.lr * min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
         for g in self.opt.param_groups:
-            g["lr"] = rate
+            g["lr"] = float(rate)
         loss = self.loss()
         self.opt.zero_grad(set_to_none=True)
         loss.backward()

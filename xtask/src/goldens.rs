@@ -1,18 +1,19 @@
 //! `cargo xtask goldens`: makes the golden files anew with the reference implementation.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+
+use crate::workspace;
 
 /// Installs the pinned reference into a Python environment below `target` and runs the scripts of
 /// `xtask/goldens`. The files they write are committed; the same versions give the same bytes.
 ///
 /// # Errors
 /// Python 3.10 or later is missing, packages cannot be installed, or a script fails.
-pub(crate) fn run(root: &Path) -> Result<()> {
-    let scripts = root.join("xtask/goldens");
-    let environment = root.join("target/goldens-python");
+pub(crate) fn run() -> Result<()> {
+    let scripts = workspace::path("xtask/goldens");
+    let environment = workspace::path("target/goldens-python");
     let python = environment.join("bin/python");
     if !python.exists() {
         run_command(Command::new("python3").args(["-m", "venv"]).arg(&environment))
@@ -22,7 +23,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     run_command(
         Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements),
     )?;
+<<<<<<< HEAD
     let out = root.join("crates/engine/tests/goldens");
+=======
+    let out = workspace::path("crates/engine/tests/goldens");
+>>>>>>> main
     run_command(Command::new(&python).arg(scripts.join("make.py")).arg("--out").arg(out))
 }
 

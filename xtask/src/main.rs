@@ -14,9 +14,9 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Check format, lints, tests and documentation, as CI does
+    /// Check format and lints, then build and run every test
     Test,
-    /// Make the golden files anew with the reference implementation
+    /// Make the golden files of the tests anew, with the reference implementation in Python
     Goldens,
     Bench(bench::Bench),
     FullSize(full_size::FullSize),
@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     match task {
         Task::Test => test::run()?,
-        Task::Goldens => goldens::run(&workspace::path(""))?,
+        Task::Goldens => goldens::run()?,
         Task::Bench(bench) => bench.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
     }

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: format, lints and every test, as CI runs them.
 
-use std::process::Command;
-
 use anyhow::{Result, bail};
+
+use crate::workspace;
 
 /// A check: what it is called, and the cargo arguments that run it.
 const CHECKS: [(&str, &[&str]); 4] = [
@@ -32,8 +32,9 @@ pub(crate) fn run() -> Result<()> {
 
 fn check(name: &str, arguments: &[&str]) -> Result<()> {
     println!("== {name}: cargo {}", arguments.join(" "));
-    let status = Command::new(env!("CARGO"))
+    let status = workspace::cargo()
         .args(arguments)
+        .current_dir(workspace::path(""))
         // A warning in the documentation is a broken link or name.
         .env("RUSTDOCFLAGS", "-D warnings")
         .status()?;
@@ -44,6 +45,6 @@ fn check(name: &str, arguments: &[&str]) -> Result<()> {
 }
 
 fn has_cargo_deny() -> bool {
-    let output = Command::new(env!("CARGO")).args(["deny", "--version"]).output();
+    let output = workspace::cargo().args(["deny", "--version"]).output();
     output.is_ok_and(|output| output.status.success())
 }

@@ -83,6 +83,36 @@ impl Error {
 
     /// A file that is not what it should be.
     pub fn malformed(path: impl Into<PathBuf>, message: impl std::fmt::Display) -> Self {
-        Self::Malformed { path: path.into(), message: message.to_string() }
+        Self::Malformed { path: path.into(), message: one_line(&message.to_string()) }
+    }
+}
+
+/// A message that may quote a file, as one line of moderate length without control characters.
+fn one_line(message: &str) -> String {
+    const MAX_CHARS: usize = 400;
+    let mut line = String::new();
+    for (i, c) in message.chars().enumerate() {
+        match c {
+            _ if i == MAX_CHARS => {
+                line.push('…');
+                break;
+            }
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_cannot_spoil_the_terminal() {
+        let error = Error::malformed("a.json", "no \"\u{1b}[2J\n\" in ü");
+        assert_eq!(error.to_string(), "a.json: no \"\\u{1b}[2J\\n\" in ü");
+        let long = Error::malformed("a.json", "x".repeat(1 << 20)).to_string();
+        assert_eq!(long.chars().count(), "a.json: ".len() + 401);
     }
 }

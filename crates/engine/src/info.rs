@@ -57,7 +57,7 @@ impl ModelInfo {
         check_index(&Reader::open(source, "model_index.json")?)?;
         let unet = UNetConfig::read(&Reader::open(source, "unet/config.json")?)?;
         let vae = VaeConfig::read(&Reader::open(source, "vae/config.json")?)?;
-        let text = ClipTextConfig::read(&Reader::open(source, "text_encoder/config.json")?)?;
+        let encoder = ClipTextConfig::read(&Reader::open(source, "text_encoder/config.json")?)?;
         let place = source.path("unet/config.json");
         if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
             return Err(Error::malformed(
@@ -70,12 +70,12 @@ impl ModelInfo {
         }
         let attention = unet.down.iter().chain(&unet.up).filter_map(|block| block.attention);
         for block in attention.chain([unet.middle]) {
-            if block.conditioning != text.hidden_size {
+            if block.conditioning != encoder.hidden_size {
                 return Err(Error::malformed(
                     place,
                     format!(
                         "cross_attention_dim {} does not fit the text encoder's hidden_size {}",
-                        block.conditioning, text.hidden_size
+                        block.conditioning, encoder.hidden_size
                     ),
                 ));
             }
@@ -85,8 +85,12 @@ impl ModelInfo {
         let Some(bytes) = source.read(scheduler)? else {
             return Err(Error::io(path, std::io::ErrorKind::NotFound.into()));
         };
-        let scheduler = SchedulerConfig::parse(path, &String::from_utf8_lossy(&bytes))?;
-        Ok(Self { text, unet, vae, scheduler })
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(error) => return Err(Error::malformed(path, error)),
+        };
+        let scheduler = SchedulerConfig::parse(path, text)?;
+        Ok(Self { text: encoder, unet, vae, scheduler })
     }
 
     /// The generation of Stable Diffusion.
@@ -104,6 +108,13 @@ impl ModelInfo {
     /// Sides of images are multiples of this: the VAE's scale, and 8 as diffusers asks.
     pub fn multiple(&self) -> u32 {
         (self.vae.scale() as u32).max(8)
+    }
+
+    /// The shortest side of an image that the UNet can halve as often as it does.
+    pub fn least_side(&self) -> u32 {
+        // With padding on both sides, a side of 1 stays 1.
+        let halvings = if self.unet.downsample_padding == 0 { self.unet.down.len() - 1 } else { 0 };
+        (self.vae.scale() << halvings) as u32
     }
 }
 

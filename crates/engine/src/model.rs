@@ -33,6 +33,13 @@ impl Model {
     pub fn open(runtime: &Runtime, source: &Source) -> Result<Self> {
         let info = ModelInfo::read(source)?;
         let tokenizer = open_tokenizer(source)?;
+        let (length, positions) = (tokenizer.max_length(), info.text.max_positions);
+        if length > positions {
+            return Err(Error::malformed(
+                source.path("tokenizer"),
+                format!("prompts of {length} tokens for a text encoder of {positions} positions"),
+            ));
+        }
         let text = Weights::open(source, "text_encoder")?;
         let unet = Weights::open(source, "unet")?;
         let vae = Weights::open(source, "vae")?;

@@ -151,6 +151,13 @@ impl Model {
     /// As [`Model::begin`].
     pub fn check(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
         plan.check(self.info.multiple())?;
+        let least = self.info.least_side();
+        if plan.width.min(plan.height) < least {
+            return Err(Error::Invalid(format!(
+                "{}×{}: sides of this model are {least} at least",
+                plan.width, plan.height
+            )));
+        }
         match (initial, plan.strength) {
             (Some(image), Some(_)) if image.dimensions() != (plan.width, plan.height) => {
                 let (width, height) = image.dimensions();

@@ -1,5 +1,7 @@
 //! Whole images against diffusers, and the promises that rest on a sample being a value.
 
+#![allow(clippy::unwrap_used)]
+
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 

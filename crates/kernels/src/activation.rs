@@ -4,9 +4,7 @@ use rayon::prelude::*;
 
 use crate::dispatch::dispatch;
 use crate::math;
-
-/// Values that one task takes.
-const CHUNK: usize = 32 * 1024;
+use crate::parallel::{CHUNK, rows_per_chunk};
 
 /// `x · sigmoid(x)`, in place.
 pub fn silu(x: &mut [f32]) {
@@ -28,8 +26,9 @@ pub fn quick_gelu(x: &mut [f32]) {
 pub fn geglu(out: &mut [f32], x: &[f32], channels: usize) {
     assert_eq!(x.len(), 2 * out.len(), "input length");
     assert!(channels > 0 && out.len().is_multiple_of(channels), "not a whole number of rows");
-    out.par_chunks_mut(16 * channels)
-        .zip(x.par_chunks(32 * channels))
+    let chunk = rows_per_chunk(channels) * channels;
+    out.par_chunks_mut(chunk)
+        .zip(x.par_chunks(2 * chunk))
         .for_each(|(out, x)| geglu_rows(out, x, channels));
 }
 
@@ -42,7 +41,7 @@ pub fn add(x: &mut [f32], y: &[f32]) {
 /// Adds `values[channels]` to every pixel of `x[pixels, channels]`.
 pub fn add_to_channels(x: &mut [f32], values: &[f32]) {
     assert!(x.len().is_multiple_of(values.len()), "not a whole number of pixels");
-    x.par_chunks_mut(64 * values.len()).for_each(|x| {
+    x.par_chunks_mut(rows_per_chunk(values.len()) * values.len()).for_each(|x| {
         for pixel in x.chunks_exact_mut(values.len()) {
             add_chunk(pixel, values);
         }

@@ -1,10 +1,9 @@
 //! Scaled dot-product attention that holds the scores of a few queries at a time.
 
-use rayon::prelude::*;
-
 use crate::dispatch::dispatch;
 use crate::math;
 use crate::matmul::{MatMut, MatRef, TileWriter, matmul};
+use crate::parallel::for_each_tile;
 
 /// The shape of one attention over one batch row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,9 @@ pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &Atten
     let scale = 1.0 / (head_dim as f32).sqrt();
     let row_tiles = queries.div_ceil(TILE);
     let writer = TileWriter::new(out);
-    (0..heads * row_tiles).into_par_iter().for_each_init(
+    for_each_tile(
+        heads * row_tiles,
+        2 * queries * keys * channels,
         || (Vec::new(), Vec::new()),
         |(scores, tile), index| {
             let head = index / row_tiles * head_dim;

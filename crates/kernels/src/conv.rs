@@ -5,9 +5,8 @@
 //! read with overlapping rows: nothing is gathered. Rows of the product that start in the padding
 //! columns are computed and dropped.
 
-use rayon::prelude::*;
-
 use crate::matmul::{MatMut, MatRef, TileWriter, matmul};
+use crate::parallel::for_each_tile;
 
 /// The shape of one convolution over one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +77,11 @@ pub fn conv2d(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, 
     let (tile_rows, tile_cols) = shape.tile();
     let col_tiles = filters.div_ceil(tile_cols);
     let tiles = out_height.div_ceil(tile_rows) * col_tiles;
+    let work = out.len() * kernel * kernel * channels;
     let writer = TileWriter::new(out);
-    (0..tiles).into_par_iter().for_each_init(
+    for_each_tile(
+        tiles,
+        work,
         || (Vec::new(), Vec::new()),
         |(window, tile), index| {
             let first = index / col_tiles * tile_rows;

@@ -16,6 +16,7 @@ mod linear;
 mod math;
 mod matmul;
 mod norm;
+mod parallel;
 mod widen;
 
 pub use activation::{add, add_to_channels, geglu, gelu, quick_gelu, silu};

@@ -1,8 +1,7 @@
 //! Fully connected layers.
 
-use rayon::prelude::*;
-
 use crate::matmul::{MatMut, MatRef, TileWriter, matmul};
+use crate::parallel::for_each_tile;
 
 /// Rows and columns of one tile of the result. Fixed, so that bytes do not follow the threads.
 const TILE_ROWS: usize = 256;
@@ -29,7 +28,7 @@ pub fn linear(
     let col_tiles = out_features.div_ceil(TILE_COLS);
     let tiles = rows.div_ceil(TILE_ROWS) * col_tiles;
     let writer = TileWriter::new(out);
-    (0..tiles).into_par_iter().for_each_init(Vec::new, |tile, index| {
+    for_each_tile(tiles, x.len() * out_features, Vec::new, |tile, index| {
         let row = index / col_tiles * TILE_ROWS;
         let col = index % col_tiles * TILE_COLS;
         let height = TILE_ROWS.min(rows - row);

@@ -14,13 +14,16 @@ pub(crate) fn exp(x: f32) -> f32 {
 
     let clamped = if x < 88.0 { x } else { 88.0 };
     let clamped = if clamped > -87.0 { clamped } else { -87.0 };
-    let n = (clamped * LOG2_E + ROUND) - ROUND;
+    let rounded = clamped * LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = clamped - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.0 / 720.0;
     for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = p * r + c;
     }
-    let scale = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    // The low bits of the rounded sum hold n in two's complement: shifted into the exponent they
+    // are 2^n, with no conversion to integers.
+    let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
     let value = p * scale;
     if x < -87.0 {
         0.0

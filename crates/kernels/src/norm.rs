@@ -4,9 +4,7 @@ use rayon::prelude::*;
 
 use crate::dispatch::dispatch;
 use crate::math;
-
-/// Pixels that one task takes; fixed, so that sums do not follow the number of threads.
-const CHUNK: usize = 512;
+use crate::parallel::rows_per_chunk;
 
 /// Normalises one image `x[pixels, channels]` over groups of channels into `out`, then applies
 /// `weight` and `bias` per channel and, where `silu` is set, SiLU.
@@ -26,8 +24,9 @@ pub fn group_norm(
     assert!(x.len().is_multiple_of(channels), "input is not a whole number of pixels");
     let pixels = x.len() / channels;
 
+    let chunk = rows_per_chunk(channels) * channels;
     let partial: Vec<Vec<f64>> = x
-        .par_chunks(CHUNK * channels)
+        .par_chunks(chunk)
         .map(|chunk| {
             let mut sums = vec![0.0; 2 * channels];
             channel_sums(&mut sums, chunk);
@@ -56,15 +55,13 @@ pub fn group_norm(
             shift[c] = (f64::from(bias[c]) - mean * factor) as f32;
         }
     }
-    out.par_chunks_mut(CHUNK * channels).zip(x.par_chunks(CHUNK * channels)).for_each(
-        |(out, x)| {
-            if silu {
-                scale_shift_silu(out, x, &scale, &shift);
-            } else {
-                scale_shift(out, x, &scale, &shift);
-            }
-        },
-    );
+    out.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(out, x)| {
+        if silu {
+            scale_shift_silu(out, x, &scale, &shift);
+        } else {
+            scale_shift(out, x, &scale, &shift);
+        }
+    });
 }
 
 dispatch! {
@@ -110,8 +107,9 @@ pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: &[f32], epsi
     assert_eq!(bias.len(), channels, "bias length");
     assert_eq!(out.len(), x.len(), "output length");
     assert!(channels > 0 && x.len().is_multiple_of(channels), "not a whole number of rows");
-    out.par_chunks_mut(64 * channels)
-        .zip(x.par_chunks(64 * channels))
+    let chunk = rows_per_chunk(channels) * channels;
+    out.par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
         .for_each(|(out, x)| layer_norm_rows(out, x, weight, bias, epsilon));
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Reader;
+use super::reader::MAX_LAYERS;
 use crate::Result;
 use crate::ops::Activation;
 
@@ -47,6 +48,7 @@ impl ClipTextConfig {
         if !read.hidden_size.is_multiple_of(read.heads) {
             return Err(config.unsupported("num_attention_heads", "it must divide hidden_size"));
         }
+        config.at_most("num_hidden_layers", &[read.layers], MAX_LAYERS)?;
         Ok(read)
     }
 }

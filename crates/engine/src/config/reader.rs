@@ -12,6 +12,9 @@ use crate::{Error, Result};
 /// can overflow anything.
 const MAX_SIZE: u64 = 1 << 20;
 
+/// Likewise, no block or transformer has near as many layers.
+pub(super) const MAX_LAYERS: usize = 256;
+
 /// One configuration file.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -53,7 +56,7 @@ impl Reader {
         Error::Unsupported {
             place: self.path.display().to_string(),
             key: key.to_owned(),
-            value: self.values.get(key).unwrap_or(&Value::Null).to_string(),
+            value: abbreviated(self.values.get(key).unwrap_or(&Value::Null)),
             supported: supported.to_owned(),
         }
     }
@@ -116,6 +119,17 @@ impl Reader {
             }
             _ => Ok(vec![self.size(key, default)?; count]),
         }
+    }
+
+    /// Demands that no value read for a key is above `most`.
+    ///
+    /// # Errors
+    /// One is.
+    pub fn at_most(&self, key: &str, values: &[usize], most: usize) -> Result<()> {
+        if values.iter().any(|&value| value > most) {
+            return Err(self.unsupported(key, &format!("up to {most} is")));
+        }
+        Ok(())
     }
 
     /// A number.
@@ -191,6 +205,16 @@ impl Reader {
                 Err(self.unsupported(key, &format!("only {list} is")))
             }
         }
+    }
+}
+
+/// A value for an error message.
+fn abbreviated(value: &Value) -> String {
+    const MAX_CHARS: usize = 100;
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -3,8 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Reader;
+use super::reader::MAX_LAYERS;
 use crate::Result;
 use crate::ops::Activation;
+
+/// The largest native side of a latent: times any VAE's scale it fits into 32 bits.
+const MAX_SAMPLE_SIZE: usize = 8192;
 
 /// A conditional UNet.
 #[derive(Debug, Clone)]
@@ -88,6 +92,7 @@ impl UNetConfig {
         }
         let count = channels.len();
         let layers = config.sizes_per_block("layers_per_block", count, 2)?;
+        config.at_most("layers_per_block", &layers, MAX_LAYERS)?;
         let attention = read_attention(config, &channels)?;
         let (cross, plain) = ("CrossAttnDownBlock2D", "DownBlock2D");
         let default = [cross, cross, cross, plain];
@@ -178,6 +183,7 @@ fn read_attention(config: &Reader, channels: &[usize]) -> Result<Vec<BlockAttent
     let count = channels.len();
     let heads = config.sizes_per_block("attention_head_dim", count, 8)?;
     let depth = config.sizes_per_block("transformer_layers_per_block", count, 1)?;
+    config.at_most("transformer_layers_per_block", &depth, MAX_LAYERS)?;
     let conditioning = config.sizes_per_block("cross_attention_dim", count, 1280)?;
     (0..count)
         .map(|i| {
@@ -216,11 +222,17 @@ fn read_types(
 }
 
 fn sample_size(config: &Reader) -> Result<Option<(usize, usize)>> {
-    match config.value("sample_size") {
+    let size = match config.value("sample_size") {
         Some(Value::Array(_)) => match config.sizes("sample_size", &[])?.as_slice() {
-            &[height, width] => Ok(Some((height, width))),
-            _ => Err(config.unsupported("sample_size", "one size, or height and width, are")),
+            &[height, width] => Some((height, width)),
+            _ => {
+                return Err(config.unsupported("sample_size", "one size, or height and width, are"));
+            }
         },
-        _ => Ok(config.optional_size("sample_size")?.map(|side| (side, side))),
+        _ => config.optional_size("sample_size")?.map(|side| (side, side)),
+    };
+    if let Some((height, width)) = size {
+        config.at_most("sample_size", &[height, width], MAX_SAMPLE_SIZE)?;
     }
+    Ok(size)
 }

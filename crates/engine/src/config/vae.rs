@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Reader;
+use super::reader::MAX_LAYERS;
 use crate::ops::Activation;
 use crate::{Error, Result};
 
@@ -50,10 +51,12 @@ impl VaeConfig {
         if scaling_factor == 0.0 {
             return Err(config.unsupported("scaling_factor", "it must not be 0"));
         }
+        let layers_per_block = config.size("layers_per_block", 1)?;
+        config.at_most("layers_per_block", &[layers_per_block], MAX_LAYERS)?;
         Ok(Self {
             latent_channels: config.size("latent_channels", 4)?,
             block_channels,
-            layers_per_block: config.size("layers_per_block", 1)?,
+            layers_per_block,
             norm_groups,
             scaling_factor,
             quant_conv: config.flag("use_quant_conv", true)?,

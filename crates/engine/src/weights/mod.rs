@@ -110,7 +110,7 @@ impl Weights {
         for name in map.values() {
             let name = name.as_str().ok_or_else(|| broken("a shard's name is not a string"))?;
             if name.contains(['/', '\\']) || !name.ends_with(".safetensors") {
-                return Err(broken(&format!("{name:?} is not the name of a shard")));
+                return Err(broken(&format!("not the name of a shard: {name:?}")));
             }
             names.push(name);
         }

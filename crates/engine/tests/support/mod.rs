@@ -1,6 +1,6 @@
 //! What the suites share: golden tensors and comparisons with stated tolerances.
 
-#![allow(dead_code, unreachable_pub)] // every suite uses its own part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // every suite uses its own part
 
 use std::path::PathBuf;
 

@@ -1,0 +1,31 @@
+//! When and how work is split over the threads of the current rayon pool.
+
+use rayon::prelude::*;
+
+/// Values that one task of an elementwise kernel takes at least.
+pub(crate) const CHUNK: usize = 32 * 1024;
+
+/// Multiply-adds below which waking another thread costs more than it saves.
+const WORTH_SPLITTING: usize = 1 << 20;
+
+/// Rows of `width` values that one task takes: a chunk's worth. It follows the shape alone, so
+/// that sums over chunks do not depend on the number of threads.
+pub(crate) fn rows_per_chunk(width: usize) -> usize {
+    (CHUNK / width.max(1)).max(1)
+}
+
+/// Calls `body` with every tile's index and some scratch; in parallel where the whole work, in
+/// multiply-adds, is worth it.
+pub(crate) fn for_each_tile<S>(
+    tiles: usize,
+    work: usize,
+    scratch: impl Fn() -> S + Send + Sync,
+    body: impl Fn(&mut S, usize) + Send + Sync,
+) {
+    if tiles < 2 || work < WORTH_SPLITTING {
+        let mut scratch = scratch();
+        (0..tiles).for_each(|tile| body(&mut scratch, tile));
+    } else {
+        (0..tiles).into_par_iter().for_each_init(scratch, body);
+    }
+}
