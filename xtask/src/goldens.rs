@@ -23,11 +23,7 @@ pub(crate) fn run() -> Result<()> {
     run_command(
         Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements),
     )?;
-<<<<<<< HEAD
-    let out = root.join("crates/engine/tests/goldens");
-=======
     let out = workspace::path("crates/engine/tests/goldens");
->>>>>>> main
     run_command(Command::new(&python).arg(scripts.join("make.py")).arg("--out").arg(out))
 }
 
