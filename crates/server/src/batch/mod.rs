@@ -160,11 +160,15 @@ fn load(
         let model = Model::open(runtime, &task.model.source)
             .with_context(|| format!("model {}", task.model.name))?;
         let (height, width) = model.info().native_size();
-        let size = settings.size.unwrap_or((width, height));
-        let probe = plan(task, settings, size);
-        model.begin(&Plan { strength: None, ..probe.clone() }, None)?;
-        diffusion_engine::schedulers::begin_index(probe.steps, settings.strength, 1)?;
-        probe.check(model.info().multiple())?;
+        let (width, height) = settings.size.unwrap_or((width, height));
+        let size = match settings.fitting {
+            Fitting::Fit => {
+                let area = u64::from(width) * u64::from(height);
+                fit(width, height, area, model.info().multiple())?
+            }
+            Fitting::Crop | Fitting::Squash => (width, height),
+        };
+        model.check(&plan(task, settings, size))?;
         loaded.insert(task.model.name.clone(), model);
     }
     Ok(loaded)
