@@ -96,7 +96,11 @@ pub(crate) fn run(
         progress.begin(task);
         let begun = Instant::now();
         let outcome = match make(&loaded[&key(task.model)], task, settings, out, &progress) {
-            Ok(size) => Outcome::Done { output: task.output.clone(), size },
+            Ok(size) => Outcome::Done {
+                output: out.join(&task.output).display().to_string(),
+                file: task.output.clone(),
+                size,
+            },
             Err(_) if interrupt::requested() => break,
             Err(error) => Outcome::Failed { error: format!("{error:#}") },
         };
@@ -288,8 +292,8 @@ impl Progress {
         let (done, all) = (self.overall.position(), self.overall.length().unwrap_or(0));
         let one_line = output::one_line;
         self.bars.suspend(|| match &entry.outcome {
-            Outcome::Done { output, .. } => {
-                let line = format!("{output}  {:.1} s  {}", entry.seconds, entry.model);
+            Outcome::Done { file, .. } => {
+                let line = format!("{file}  {:.1} s  {}", entry.seconds, entry.model);
                 println!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
             }
             Outcome::Failed { error } => {
