@@ -47,7 +47,8 @@ impl Model {
     /// # Errors
     /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it.
     pub fn begin(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<Sample> {
-        self.check(plan, initial)?;
+        self.check(plan)?;
+        check_initial(plan, initial)?;
         let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
@@ -145,34 +146,16 @@ impl Model {
         from_unit(&pixels, width, height)
     }
 
-    /// Checks a plan against the model and the memory limit.
+    /// Checks a plan against the model and the memory limit, with nothing computed.
     ///
     /// # Errors
-    /// As [`Model::begin`].
-    pub fn check(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
+    /// The plan is out of range, its scheduler cannot be built, or it needs more memory than is
+    /// allowed.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
         plan.check(self.info.multiple())?;
-        let least = self.info.least_side();
-        if plan.width.min(plan.height) < least {
-            return Err(Error::Invalid(format!(
-                "{}×{}: sides of this model are {least} at least",
-                plan.width, plan.height
-            )));
-        }
-        match (initial, plan.strength) {
-            (Some(image), Some(_)) if image.dimensions() != (plan.width, plan.height) => {
-                let (width, height) = image.dimensions();
-                return Err(Error::Invalid(format!(
-                    "an initial image of {width}×{height} for a plan of {}×{}",
-                    plan.width, plan.height
-                )));
-            }
-            (Some(_), None) => {
-                return Err(Error::Invalid("an initial image without a strength".into()));
-            }
-            (None, Some(_)) => {
-                return Err(Error::Invalid("a strength without an initial image".into()));
-            }
-            _ => {}
+        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
+        if let Some(strength) = plan.strength {
+            begin_index(plan.steps, strength, scheduler.order())?;
         }
         if let Some(limit) = self.runtime.options().memory_limit {
             let needed = self.memory(plan, 1).total();
@@ -242,4 +225,19 @@ impl Model {
         latent.iter_mut().for_each(|v| *v *= scale);
         latent
     }
+}
+
+/// An initial image is there exactly where the plan has a strength, and of the plan's size.
+fn check_initial(plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
+    let size = (plan.width, plan.height);
+    let message = match (initial.map(RgbImage::dimensions), plan.strength) {
+        (None, None) => return Ok(()),
+        (Some(found), Some(_)) if found == size => return Ok(()),
+        (Some((width, height)), Some(_)) => {
+            format!("an initial image of {width}×{height} for a plan of {}×{}", size.0, size.1)
+        }
+        (Some(_), None) => "an initial image without a strength".to_owned(),
+        (None, Some(_)) => "a strength without an initial image".to_owned(),
+    };
+    Err(Error::Invalid(message))
 }

@@ -96,7 +96,11 @@ pub(crate) fn run(
         progress.begin(task);
         let begun = Instant::now();
         let outcome = match make(&loaded[&key(task.model)], task, settings, out, &progress) {
-            Ok(size) => Outcome::Done { output: task.output.clone(), size },
+            Ok(size) => Outcome::Done {
+                output: out.join(&task.output).display().to_string(),
+                file: task.output.clone(),
+                size,
+            },
             Err(_) if interrupt::requested() => break,
             Err(error) => Outcome::Failed { error: format!("{error:#}") },
         };
@@ -160,11 +164,15 @@ fn load(
         let model = Model::open(runtime, &task.model.source)
             .with_context(|| format!("model {}", task.model.name))?;
         let (height, width) = model.info().native_size();
-        let size = settings.size.unwrap_or((width, height));
-        let probe = plan(task, settings, size);
-        probe.check(model.info().multiple())?;
-        diffusion_engine::schedulers::begin_index(probe.steps, settings.strength, 1)?;
-        model.begin(&Plan { strength: None, ..probe }, None)?;
+        let (width, height) = settings.size.unwrap_or((width, height));
+        let size = match settings.fitting {
+            Fitting::Fit => {
+                let area = u64::from(width) * u64::from(height);
+                fit(width, height, area, model.info().multiple())?
+            }
+            Fitting::Crop | Fitting::Squash => (width, height),
+        };
+        model.check(&plan(task, settings, size))?;
         loaded.insert(key(task.model), model);
     }
     Ok(loaded)
@@ -284,8 +292,8 @@ impl Progress {
         let (done, all) = (self.overall.position(), self.overall.length().unwrap_or(0));
         let one_line = output::one_line;
         self.bars.suspend(|| match &entry.outcome {
-            Outcome::Done { output, .. } => {
-                let line = format!("{output}  {:.1} s  {}", entry.seconds, entry.model);
+            Outcome::Done { file, .. } => {
+                let line = format!("{file}  {:.1} s  {}", entry.seconds, entry.model);
                 println!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
             }
             Outcome::Failed { error } => {

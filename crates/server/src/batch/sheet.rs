@@ -44,7 +44,7 @@ pub(super) fn html(summary: &Summary) -> String {
     page += "</header>\n<main>\n";
     for entry in &summary.images {
         match &entry.outcome {
-            Outcome::Done { output, size } => pair(&mut page, entry, output, *size),
+            Outcome::Done { file, size, .. } => pair(&mut page, entry, file, *size),
             Outcome::Failed { error } => {
                 let (input, error) = (escape(&entry.input), escape(error));
                 let _ = writeln!(
