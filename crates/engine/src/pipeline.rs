@@ -153,6 +153,13 @@ impl Model {
     /// allowed.
     pub fn check(&self, plan: &Plan) -> Result<()> {
         plan.check(self.info.multiple())?;
+        let least = self.info.least_side();
+        if plan.width.min(plan.height) < least {
+            return Err(Error::Invalid(format!(
+                "{}×{}: sides of this model are {least} at least",
+                plan.width, plan.height
+            )));
+        }
         let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
         if let Some(strength) = plan.strength {
             begin_index(plan.steps, strength, scheduler.order())?;
