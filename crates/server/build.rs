@@ -43,11 +43,12 @@ fn list(code: &mut String, root: &Path, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The entries of a folder, sorted, so that the build is reproducible.
+/// The entries of a folder but for hidden ones, sorted, so that the build is reproducible.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut entries: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    entries.retain(|path| !name(path, folder).starts_with('.'));
     entries.sort();
     Ok(entries)
 }

@@ -7,6 +7,7 @@ use diffusion_engine::{ModelInfo, Source};
 use serde::Serialize;
 
 use crate::embedded;
+use crate::output::one_line;
 
 /// A model that can be asked for by name.
 #[derive(Debug, Clone)]
@@ -67,13 +68,11 @@ impl Catalogue {
     }
 
     /// The models that a random draw chooses from when none is named: the embedded ones and those
-    /// in the user's folder. What happens to lie in a cache was not put there for us.
-    pub(crate) fn at_hand(&self) -> Vec<Known> {
-        self.known
-            .iter()
-            .filter(|model| model.origin != Origin::HuggingFaceCache)
-            .cloned()
-            .collect()
+    /// in the user's folder. What happens to lie in a cache was not put there for us. One that
+    /// cannot be used is left out with a warning.
+    pub(crate) fn at_hand(&self) -> impl Iterator<Item = Known> {
+        let candidates = self.known.iter().filter(|m| m.origin != Origin::HuggingFaceCache);
+        candidates.filter(|model| is_usable(model)).cloned()
     }
 
     /// The model of this name, or in this folder.
@@ -113,6 +112,15 @@ impl Known {
             Source::Embedded { .. } => "embedded".to_owned(),
         }
     }
+}
+
+fn is_usable(model: &Known) -> bool {
+    let info = model.info();
+    if let Err(error) = &info {
+        let warning = format!("model {} is left out: {error}", model.name);
+        eprintln!("warning: {}", one_line(&warning));
+    }
+    info.is_ok()
 }
 
 fn push(known: &mut Vec<Known>, name: String, origin: Origin, path: PathBuf) {

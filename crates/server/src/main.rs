@@ -16,11 +16,11 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(status) => status,
         Err(error) if interrupt::requested() => {
-            eprintln!("interrupted: {error:#}");
+            eprintln!("interrupted: {}", output::one_line(&format!("{error:#}")));
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::one_line(&format!("{error:#}")));
             ExitCode::from(2)
         }
     }

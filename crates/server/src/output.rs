@@ -7,6 +7,15 @@ use anyhow::Context;
 use diffusion_engine::images::{RgbImage, encode_png};
 use diffusion_engine::{Plan, SchedulerKind};
 
+/// A text for the terminal as one line: control characters, which file names may contain, escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
 /// Writes a file under a temporary name beside it, then renames it.
 ///
 /// # Errors
@@ -122,6 +131,11 @@ mod tests {
                  Version: diffusion-server {version}"
             )
         );
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(one_line("ü \"a\"\n\u{1b}[2J\u{9b}"), "ü \"a\"\\n\\u{1b}[2J\\u{9b}");
     }
 
     #[test]

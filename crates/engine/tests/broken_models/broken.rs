@@ -33,6 +33,11 @@ impl Broken {
         Self(Folder::copy_of("tiny-sd1"))
     }
 
+    /// A copy of the tiny model of Stable Diffusion 2, whose tokenizer is one file.
+    pub(crate) fn with_tokenizer_json() -> Self {
+        Self(Folder::copy_of("tiny-sd2"))
+    }
+
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.0.path().join(file)
     }

@@ -50,6 +50,24 @@ fn a_broken_tokenizer_names_its_file() {
 }
 
 #[test]
+fn a_broken_tokenizer_json_is_named() {
+    let model = Broken::with_tokenizer_json();
+    let file = "tokenizer/tokenizer.json";
+    for (content, words) in [
+        ("", ""),
+        ("{", ""),
+        ("{}", "model"),
+        (r#"{"model": {"type": "WordPiece"}}"#, "WordPiece"),
+        (r#"{"model": {"type": "Unigram", "vocab": []}}"#, "Unigram"),
+        (r#"{"model": {"type": "BPE"}}"#, "end_of_word_suffix"),
+        (r#"{"model": {"end_of_word_suffix": "</w>", "vocab": {}}}"#, "merges"),
+        (r#"{"model": {"end_of_word_suffix": "</w>", "vocab": {}, "merges": ["a"]}}"#, "merge"),
+    ] {
+        model.refused_with(file, content, &[words]);
+    }
+}
+
+#[test]
 fn merges_of_tokens_that_do_not_exist_are_refused_in_one_line() {
     let model = Broken::new();
     model.write(MERGES, "#version: 0.2\nab\u{1b}[31m cd\u{7}\n");

@@ -95,8 +95,12 @@ pub(crate) fn run(
         }
         progress.begin(task);
         let begun = Instant::now();
-        let outcome = match make(&loaded[&task.model.name], task, settings, out, &progress) {
-            Ok(size) => Outcome::Done { output: task.output.clone(), size },
+        let outcome = match make(&loaded[&key(task.model)], task, settings, out, &progress) {
+            Ok(size) => Outcome::Done {
+                output: out.join(&task.output).display().to_string(),
+                file: task.output.clone(),
+                size,
+            },
             Err(_) if interrupt::requested() => break,
             Err(error) => Outcome::Failed { error: format!("{error:#}") },
         };
@@ -151,10 +155,10 @@ fn load(
     runtime: &Runtime,
     tasks: &[Task<'_>],
     settings: &Settings,
-) -> anyhow::Result<HashMap<String, Model>> {
+) -> anyhow::Result<HashMap<ModelKey, Model>> {
     let mut loaded = HashMap::new();
     for task in tasks {
-        if loaded.contains_key(&task.model.name) {
+        if loaded.contains_key(&key(task.model)) {
             continue;
         }
         let model = Model::open(runtime, &task.model.source)
@@ -169,9 +173,16 @@ fn load(
             Fitting::Crop | Fitting::Squash => (width, height),
         };
         model.check(&plan(task, settings, size))?;
-        loaded.insert(task.model.name.clone(), model);
+        loaded.insert(key(task.model), model);
     }
     Ok(loaded)
+}
+
+/// Name and place of a model: folders named on the command line can share a name.
+type ModelKey = (String, String);
+
+fn key(model: &Known) -> ModelKey {
+    (model.name.clone(), model.location())
 }
 
 fn plan(task: &Task<'_>, settings: &Settings, (width, height): (u32, u32)) -> Plan {
@@ -264,7 +275,7 @@ impl Progress {
 
     fn begin(&self, task: &Task<'_>) {
         self.image.reset();
-        self.image.set_message(task.input.name.clone());
+        self.image.set_message(output::one_line(&task.input.name));
     }
 
     fn step(&self, (done, total): (usize, usize)) {
@@ -279,12 +290,15 @@ impl Progress {
     fn end(&self, entry: &Entry) {
         self.overall.inc(1);
         let (done, all) = (self.overall.position(), self.overall.length().unwrap_or(0));
+        let one_line = output::one_line;
         self.bars.suspend(|| match &entry.outcome {
-            Outcome::Done { output, .. } => println!(
-                "[{done}/{all}] {output}  {:.1} s  {}  \"{}\"",
-                entry.seconds, entry.model, entry.prompt
-            ),
-            Outcome::Failed { error } => eprintln!("[{done}/{all}] {}: {error}", entry.input),
+            Outcome::Done { file, .. } => {
+                let line = format!("{file}  {:.1} s  {}", entry.seconds, entry.model);
+                println!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
+            }
+            Outcome::Failed { error } => {
+                eprintln!("[{done}/{all}] {}", one_line(&format!("{}: {error}", entry.input)));
+            }
         });
     }
 

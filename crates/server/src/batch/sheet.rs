@@ -6,7 +6,7 @@ use super::summary::{Entry, Outcome, Summary};
 
 /// Where the picture of an output lies, as the model saw it: relative to the output folder.
 pub(super) fn input_name(output: &str) -> String {
-    format!("inputs/{}", output.replace("-diffusion.png", ".png"))
+    format!("inputs/{}.png", output.strip_suffix("-diffusion.png").unwrap_or(output))
 }
 
 const STYLE: &str = "\
@@ -44,7 +44,7 @@ pub(super) fn html(summary: &Summary) -> String {
     page += "</header>\n<main>\n";
     for entry in &summary.images {
         match &entry.outcome {
-            Outcome::Done { output, size } => pair(&mut page, entry, output, *size),
+            Outcome::Done { file, size, .. } => pair(&mut page, entry, file, *size),
             Outcome::Failed { error } => {
                 let (input, error) = (escape(&entry.input), escape(error));
                 let _ = writeln!(
@@ -99,6 +99,12 @@ fn link(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inputs_are_as_distinct_as_outputs() {
+        assert_eq!(input_name("x-diffusion.png"), "inputs/x.png");
+        assert_eq!(input_name("x-diffusion.png-diffusion.png"), "inputs/x-diffusion.png.png");
+    }
 
     #[test]
     fn names_and_prompts_cannot_become_markup() {

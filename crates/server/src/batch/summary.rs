@@ -41,8 +41,11 @@ pub(super) struct Entry {
 #[serde(untagged)]
 pub(super) enum Outcome {
     Done {
-        /// File name within the output folder.
+        /// Path of the new image.
         output: String,
+        /// Its name within the output folder.
+        #[serde(skip)]
+        file: String,
         /// Width and height in pixels.
         size: (u32, u32),
     },

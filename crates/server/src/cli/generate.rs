@@ -89,7 +89,7 @@ impl Generate {
         let catalogue = self.models.catalogue()?;
         let known = match &self.model {
             Some(name) => catalogue.find(name)?,
-            None => catalogue.at_hand().into_iter().next().context("there is no model at hand")?,
+            None => catalogue.at_hand().next().context("there is no model at hand")?,
         };
         let model = Model::open(&self.machine.runtime()?, &known.source)?;
         let picture = self

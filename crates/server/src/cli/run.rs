@@ -92,8 +92,8 @@ impl Run {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         interrupt::listen()?;
         let catalogue = self.models.catalogue()?;
-        let models = if self.model.is_empty() {
-            catalogue.at_hand()
+        let models: Vec<_> = if self.model.is_empty() {
+            catalogue.at_hand().collect()
         } else {
             self.model.iter().map(|name| catalogue.find(name)).collect::<anyhow::Result<_>>()?
         };

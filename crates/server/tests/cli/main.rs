@@ -1,0 +1,16 @@
+//! The program as its users run it, on the tiny models of the engine's goldens.
+
+#![allow(clippy::unwrap_used)]
+
+mod generate;
+mod generate_refusals;
+mod help;
+#[cfg(unix)]
+mod interrupt;
+mod models;
+mod run;
+mod run_failures;
+mod run_sizes;
+mod seed_pictures;
+mod shipped;
+mod support;
