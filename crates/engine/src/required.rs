@@ -17,8 +17,7 @@ pub struct Required {
     pub shape: Vec<usize>,
 }
 
-/// All tensors that a model of this configuration needs, by the names that diffusers and
-/// transformers write.
+/// All tensors that a model of this configuration needs, by the names that published files have.
 ///
 /// The networks are loaded from weights that note what they are asked for, so there is no second
 /// description of their structure.
