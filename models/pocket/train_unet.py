@@ -137,7 +137,7 @@ class Trainer:
         self.unet = build_unet(plan, self.latents.shape[-1])
         self.text = build_text(plan, len(self.tokenizer))
         if start:
-            self.unet = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+            self.unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32)
             self.text = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
         self.ema = copy.deepcopy(torch.nn.ModuleList([self.unet, self.text])).requires_grad_(False)
         params = [*self.unet.parameters(), *self.text.parameters()]
