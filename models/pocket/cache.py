@@ -21,7 +21,7 @@ def prepare(model: Path, work: Path, scenes: int, style: str = "paper", first_se
     render_dataset(work, scenes, style=style, first_seed=first_seed)
     if not (work / "tokenizer").exists():
         shutil.copytree(model / "tokenizer", work / "tokenizer")
-    vae = AutoencoderKL.from_pretrained(model / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(model / "vae", dtype=torch.float32)
     if not (work / "latents.npy").exists():
         cache_latents(work, vae, scenes, keep_scale=True)
 

@@ -19,7 +19,7 @@ PROMPTS = (
 
 def contact_sheet(folder: Path, prompts: list[str], columns: int, steps: int, guidance: float, seed: int) -> Image.Image:
     """One row of pictures for each prompt."""
-    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     side = pipe.unet.config.sample_size * pipe.vae_scale_factor
     sheet = Image.new("RGB", (columns * (side + 2), len(prompts) * (side + 2)), "white")
