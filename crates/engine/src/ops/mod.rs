@@ -1,6 +1,6 @@
 //! The few operations that all models are written over.
 //!
-//! Layers own their weights as stored ([`Param`]); an op widens them when it needs them, or once
+//! Layers own their weights as stored ([`crate::weights::Param`]); an op widens them when it needs them, or once
 //! at load where the model is small (see [`Residency`]). Today every op runs on the CPU over
 //! `diffusion-kernels`; a second implementation (GPU) will stand behind the same functions.
 
