@@ -33,7 +33,8 @@ impl Model {
     /// The memory that `samples` images of this plan take when they step as one batch.
     ///
     /// The networks are walked with tensors that have shapes and no values, so the figure follows
-    /// every allocation of the real run.
+    /// every tensor and every kernel's scratch of the real run. Pixels and latents outside the
+    /// networks, and the matrix product's packing buffers (some MiB a thread), come on top.
     pub fn memory(&self, plan: &Plan, samples: usize) -> MemoryPlan {
         let guided = plan.is_guided() && self.info.unet.guidance_channels.is_none();
         let rows = samples * if guided { 2 } else { 1 };

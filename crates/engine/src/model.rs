@@ -1,8 +1,10 @@
 //! A model in memory: tokenizer, networks and scheduler configuration of one folder.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use crate::info::ModelInfo;
 use crate::models::{ClipText, UNet, Vae};
-use crate::ops::Residency;
+use crate::ops::{Residency, Taken};
 use crate::runtime::Runtime;
 use crate::source::Source;
 use crate::tokenizer::{Tokenizer, TokenizerFiles};
@@ -18,7 +20,10 @@ pub struct Model {
     pub(crate) text: ClipText,
     pub(crate) unet: UNet,
     pub(crate) vae: Vae,
+    /// Tells this model from others whose samples have the same shape.
+    pub(crate) fingerprint: u64,
     weight_bytes: u64,
+    _taken: Taken,
 }
 
 impl Model {
@@ -53,9 +58,13 @@ impl Model {
         } else {
             (Residency::Stored, stored)
         };
-        if let Some(limit) = options.memory_limit.filter(|&limit| weight_bytes > limit) {
-            return Err(Error::Memory { needed: weight_bytes, limit });
+        let taken = runtime.weights().take(weight_bytes as usize);
+        let needed = runtime.weights().live();
+        if let Some(limit) = options.memory_limit.filter(|&limit| needed > limit) {
+            return Err(Error::Memory { needed, limit });
         }
+        let mut hasher = DefaultHasher::new();
+        components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
         runtime.run(|| {
             Ok(Self {
                 tokenizer,
@@ -63,7 +72,9 @@ impl Model {
                 unet: UNet::load(&unet, info.unet.clone(), residency)?,
                 vae: Vae::load(vae, info.vae.clone(), residency)?,
                 runtime: runtime.clone(),
+                fingerprint: hasher.finish(),
                 weight_bytes,
+                _taken: taken,
                 info: info.clone(),
             })
         })

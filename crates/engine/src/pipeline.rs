@@ -66,7 +66,16 @@ impl Model {
             }
         };
         let state = State::begin(begin);
-        Ok(Sample { plan: plan.clone(), latent, state, noise, scheduler, conditioning, warnings })
+        Ok(Sample {
+            plan: plan.clone(),
+            model: self.fingerprint,
+            latent,
+            state,
+            noise,
+            scheduler,
+            conditioning,
+            warnings,
+        })
     }
 
     /// Advances every sample by one UNet evaluation, all in one batch. They may differ in all but
@@ -165,7 +174,9 @@ impl Model {
             begin_index(plan.steps, strength, scheduler.order())?;
         }
         if let Some(limit) = self.runtime.options().memory_limit {
-            let needed = self.memory(plan, 1).total();
+            // Other models that are loaded count as well.
+            let weights = self.runtime.weights().live();
+            let needed = weights + self.memory(plan, 1).activations();
             if needed > limit {
                 return Err(Error::Memory { needed, limit });
             }

@@ -33,6 +33,7 @@ struct Inner {
     options: Options,
     pool: rayon::ThreadPool,
     meter: Meter,
+    weights: Meter,
 }
 
 impl Runtime {
@@ -47,7 +48,7 @@ impl Runtime {
             .thread_name(|i| format!("engine-{i}"))
             .build()
             .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))?;
-        Ok(Self(Arc::new(Inner { options, pool, meter: Meter::new() })))
+        Ok(Self(Arc::new(Inner { options, pool, meter: Meter::new(), weights: Meter::new() })))
     }
 
     /// The options.
@@ -58,6 +59,11 @@ impl Runtime {
     /// Counts the activations of all models.
     pub fn meter(&self) -> &Meter {
         &self.0.meter
+    }
+
+    /// Counts the weights of all models that are loaded.
+    pub fn weights(&self) -> &Meter {
+        &self.0.weights
     }
 
     /// Runs `work` on the engine's threads.

@@ -19,6 +19,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Sample {
     pub(crate) plan: Plan,
+    /// [`Model::fingerprint`] of its model.
+    pub(crate) model: u64,
     /// Planes `[channels, height, width]`.
     pub(crate) latent: Vec<f32>,
     pub(crate) state: State,
@@ -33,6 +35,8 @@ pub struct Sample {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     build: String,
+    /// [`Model::fingerprint`] of the model that it was begun on.
+    model: u64,
     plan: Plan,
     latent: Vec<f32>,
     state: State,
@@ -78,6 +82,7 @@ impl Sample {
     pub fn save(&self) -> Result<Vec<u8>> {
         let saved = Saved {
             build: build(),
+            model: self.model,
             plan: self.plan.clone(),
             latent: self.latent.clone(),
             state: self.state.clone(),
@@ -97,8 +102,11 @@ impl Sample {
         if saved.build != build() {
             return Err(broken(&format!("made by {}, this is {}", saved.build, build())));
         }
+        if saved.model != model.fingerprint {
+            return Err(broken("begun on another model"));
+        }
         let Saved { plan, latent, state, noise, .. } = saved;
-        plan.check(model.info.multiple())?;
+        model.check(&plan)?;
         if latent.len() != model.latent_len(&plan) {
             return Err(broken("its latent does not fit the model"));
         }
@@ -106,8 +114,12 @@ impl Sample {
         if state.step > scheduler.timesteps().len() {
             return Err(broken("it is past its last step"));
         }
+        if state.step < scheduler.timesteps().len() {
+            state.check(&*scheduler, &latent, &latent)?;
+        }
         let mut warnings = Vec::new();
         let conditioning = model.condition(&plan, &mut warnings)?;
-        Ok(Self { plan, latent, state, noise, scheduler, conditioning, warnings })
+        let model = model.fingerprint;
+        Ok(Self { plan, model, latent, state, noise, scheduler, conditioning, warnings })
     }
 }

@@ -1,6 +1,8 @@
 //! Where the files of a model come from: a folder on disk, or bytes embedded in the program.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::weights::Bytes;
@@ -58,18 +60,23 @@ impl Source {
             return Ok(self.embedded(relative).map(Cow::Borrowed));
         };
         let path = folder.join(relative);
-        let size = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        let file = match open_file(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(path, error)),
         };
+        let size = file.metadata().map_err(|error| Error::io(&path, error))?.len();
+        let mut bytes = Vec::new();
+        // What is read is limited too: a file may be longer than it says, or grow.
+        if size <= MAX_TEXT_BYTES {
+            let read = file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes);
+            read.map_err(|error| Error::io(&path, error))?;
+        }
+        let size = size.max(bytes.len() as u64);
         if size > MAX_TEXT_BYTES {
             return Err(Error::malformed(path, format!("{size} bytes is too large for this file")));
         }
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
-            Err(error) => Err(Error::io(path, error)),
-        }
+        Ok(Some(Cow::Owned(bytes)))
     }
 
     /// A JSON file as a value, or `None` where there is none.
@@ -94,7 +101,15 @@ impl Source {
             Self::Embedded { .. } => self
                 .embedded(relative)
                 .map(Bytes::Static)
-                .ok_or_else(|| Error::io(self.path(relative), std::io::ErrorKind::NotFound.into())),
+                .ok_or_else(|| Error::io(self.path(relative), io::ErrorKind::NotFound.into())),
         }
     }
+}
+
+/// Opens a regular file. Anything else is refused first: opening a pipe would wait for a writer.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
 }

@@ -38,7 +38,7 @@ pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &Atten
     assert_eq!(k.len(), keys * channels, "key length");
     assert_eq!(v.len(), keys * channels, "value length");
     assert_eq!(out.len(), q.len(), "output length");
-    assert!(keys > 0, "no keys");
+    assert!(queries > 0 && keys > 0 && channels > 0, "no queries, keys or channels");
 
     let scale = 1.0 / (head_dim as f32).sqrt();
     let row_tiles = queries.div_ceil(TILE);

@@ -66,8 +66,15 @@ pub fn conv2d_scratch(shape: &ConvShape) -> usize {
 ///
 /// `weight` is `[out_channels, kernel · kernel, in_channels]`, `bias` `[out_channels]`.
 pub fn conv2d(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) {
-    let (out_height, out_width) = shape.output();
     let (channels, filters, kernel) = (shape.in_channels, shape.out_channels, shape.kernel);
+    let padding = shape.padding.0 + shape.padding.1;
+    assert!(channels > 0 && filters > 0 && kernel > 0 && shape.stride > 0, "a layer of no size");
+    assert!(shape.source.0 > 0 && shape.source.1 > 0, "an image of no size");
+    assert!(
+        shape.input.0 + padding >= kernel && shape.input.1 + padding >= kernel,
+        "the filter is larger than the padded image"
+    );
+    let (out_height, out_width) = shape.output();
     assert_eq!(x.len(), shape.source.0 * shape.source.1 * channels, "input length");
     assert_eq!(out.len(), out_height * out_width * filters, "output length");
     assert_eq!(weight.len(), filters * kernel * kernel * channels, "weight length");

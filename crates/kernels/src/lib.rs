@@ -23,6 +23,6 @@ pub use activation::{add, add_to_channels, geglu, gelu, quick_gelu, silu};
 pub use attention::{AttentionShape, attention, attention_scratch};
 pub use conv::{ConvShape, conv2d, conv2d_scratch};
 pub use dispatch::instruction_set;
-pub use linear::linear;
+pub use linear::{linear, linear_scratch};
 pub use norm::{group_norm, layer_norm};
 pub use widen::{Stored, taps_last_to_channels_last, widen};

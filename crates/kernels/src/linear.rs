@@ -7,6 +7,11 @@ use crate::parallel::for_each_tile;
 const TILE_ROWS: usize = 256;
 const TILE_COLS: usize = 256;
 
+/// Bytes of scratch that one thread takes for [`linear`].
+pub fn linear_scratch(rows: usize, out_features: usize) -> usize {
+    4 * TILE_ROWS.min(rows) * TILE_COLS.min(out_features)
+}
+
 /// `out[rows, out_features] = x[rows, in_features] · weightᵀ + bias`.
 ///
 /// `weight` is `[out_features, in_features]`, as PyTorch stores it. The rows of one call form one
@@ -19,6 +24,7 @@ pub fn linear(
     in_features: usize,
     out_features: usize,
 ) {
+    assert!(in_features > 0 && out_features > 0, "a layer of no size");
     let rows = x.len() / in_features;
     assert_eq!(x.len(), rows * in_features, "input is not a whole number of rows");
     assert_eq!(out.len(), rows * out_features, "output length");

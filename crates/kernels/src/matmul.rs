@@ -1,5 +1,7 @@
 //! Single-threaded matrix product over strided views; the parallel kernels call it on tiles.
 
+use std::marker::PhantomData;
+
 /// A read-only matrix view: element `(r, c)` is `data[r * row_stride + c * col_stride]`.
 #[derive(Clone, Copy)]
 pub(crate) struct MatRef<'a> {
@@ -28,9 +30,10 @@ impl MatRef<'_> {
 #[allow(unsafe_code)]
 pub(crate) fn matmul(out: MatMut<'_>, a: MatRef<'_>, b: MatRef<'_>, scale: f32, accumulate: bool) {
     assert!(a.rows == out.rows && a.cols == b.rows && b.cols == out.cols, "matrix shapes differ");
-    if out.rows == 0 || out.cols == 0 || a.cols == 0 {
+    if out.rows == 0 || out.cols == 0 {
         return;
     }
+    assert!(a.cols > 0, "a product over no values");
     assert!(out.row_stride >= out.cols, "rows of the result overlap");
     assert!((out.rows - 1) * out.row_stride + out.cols <= out.data.len(), "result too short");
     assert!(a.last() < a.data.len() && b.last() < b.data.len(), "operand too short");
@@ -65,24 +68,25 @@ pub(crate) fn matmul(out: MatMut<'_>, a: MatRef<'_>, b: MatRef<'_>, scale: f32, 
 ///
 /// Tiles of a row-major matrix interleave in memory, so they cannot be plain sub-slices; each
 /// thread computes its tile in its own scratch and copies the rows over through this.
-pub(crate) struct TileWriter {
+pub(crate) struct TileWriter<'a> {
     start: *mut f32,
     len: usize,
+    out: PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: the pointer is only written through `row`, whose callers write disjoint ranges.
 #[allow(unsafe_code)]
-unsafe impl Sync for TileWriter {}
+unsafe impl Sync for TileWriter<'_> {}
 
-impl TileWriter {
-    pub(crate) fn new(out: &mut [f32]) -> Self {
-        Self { start: out.as_mut_ptr(), len: out.len() }
+impl<'a> TileWriter<'a> {
+    pub(crate) fn new(out: &'a mut [f32]) -> Self {
+        Self { start: out.as_mut_ptr(), len: out.len(), out: PhantomData }
     }
 
     /// The range `at..at + len` of the output.
     ///
     /// # Safety
-    /// No two threads may hold overlapping ranges, and none may outlive the output's borrow.
+    /// No two threads may hold overlapping ranges.
     #[allow(unsafe_code, clippy::mut_from_ref)]
     pub(crate) unsafe fn row(&self, at: usize, len: usize) -> &mut [f32] {
         assert!(at.checked_add(len).is_some_and(|end| end <= self.len), "tile out of range");

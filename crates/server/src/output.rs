@@ -27,25 +27,16 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> 
     };
     let write = || {
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private to the user; results are as any file that the user writes.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.prefix(".partial-").tempfile_in(folder)?;
         file.write_all(bytes)?;
-        make_readable(file.as_file())?;
         file.persist(path)?;
         std::io::Result::Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Temporary files are private to the user; results are as any file that the user writes.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// A PNG that tells how it was made: the `parameters` text that tools of the field read, and the

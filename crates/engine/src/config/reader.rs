@@ -41,9 +41,18 @@ impl Reader {
         Self { path: path.into(), values }
     }
 
-    /// The value of a key; absent and `null` are the same, as for a Python default of `None`.
+    /// The value of a key that a class defaults to `None`: absent and `null` are the same.
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The value of a key that a class gives a default other than `None`: there `null` is a value
+    /// of its own, and never one that we know.
+    fn not_null(&self, key: &str, needed: &str) -> Result<Option<&Value>> {
+        match self.values.get(key) {
+            Some(Value::Null) => Err(self.unsupported(key, needed)),
+            value => Ok(value),
+        }
     }
 
     /// All values as found.
@@ -71,7 +80,7 @@ impl Reader {
     /// # Errors
     /// The value is not a whole number in range.
     pub fn size(&self, key: &str, default: usize) -> Result<usize> {
-        match self.value(key) {
+        match self.not_null(key, "a whole number is needed")? {
             None => Ok(default),
             Some(value) => self.as_size(key, value),
         }
@@ -97,7 +106,7 @@ impl Reader {
     /// # Errors
     /// The value is not a list of 1 to 16 sizes.
     pub fn sizes(&self, key: &str, default: &[usize]) -> Result<Vec<usize>> {
-        match self.value(key) {
+        match self.not_null(key, "a list of whole numbers is needed")? {
             None => Ok(default.to_vec()),
             Some(Value::Array(items)) if (1..=16).contains(&items.len()) => {
                 items.iter().map(|item| self.as_size(key, item)).collect()
@@ -137,7 +146,7 @@ impl Reader {
     /// # Errors
     /// The value is not a finite number.
     pub fn number(&self, key: &str, default: f64) -> Result<f64> {
-        match self.value(key) {
+        match self.not_null(key, "a number is needed")? {
             None => Ok(default),
             Some(value) => value
                 .as_f64()
@@ -146,13 +155,14 @@ impl Reader {
         }
     }
 
-    /// A flag.
+    /// A flag; `null` is false, as in Python.
     ///
     /// # Errors
     /// The value is not true or false.
     pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
-        match self.value(key) {
+        match self.values.get(key) {
             None => Ok(default),
+            Some(Value::Null) => Ok(false),
             Some(value) => {
                 value.as_bool().ok_or_else(|| self.unsupported(key, "true or false is needed"))
             }
@@ -164,7 +174,7 @@ impl Reader {
     /// # Errors
     /// The value is not a list of strings.
     pub fn names(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
-        match self.value(key) {
+        match self.not_null(key, "a list of names is needed")? {
             None => Ok(default.iter().map(|&name| name.to_owned()).collect()),
             Some(Value::Array(items)) if (1..=16).contains(&items.len()) => items
                 .iter()
@@ -180,7 +190,7 @@ impl Reader {
     /// # Errors
     /// The name is not one of those implemented.
     pub fn activation(&self, key: &str, default: Activation) -> Result<Activation> {
-        match self.value(key) {
+        match self.not_null(key, "a name is needed")? {
             None => Ok(default),
             Some(value) => match value.as_str() {
                 Some("silu" | "swish") => Ok(Activation::Silu),
@@ -266,6 +276,15 @@ mod tests {
             let config = reader(json!({"norm_num_groups": value}));
             assert!(config.size("norm_num_groups", 32).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn null_is_no_default() {
+        let config = reader(json!({"flag": null, "groups": null, "act_fn": null}));
+        assert!(!config.flag("flag", true).unwrap());
+        assert!(config.size("groups", 32).is_err());
+        assert!(config.activation("act_fn", Activation::Silu).is_err());
+        assert_eq!(config.optional_size("groups").unwrap(), None);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl UNetConfig {
             norm_groups,
             norm_epsilon: config.number("norm_eps", 1e-5)? as f32,
             linear_projection: config.flag("use_linear_projection", false)?,
-            time_channels: config.size("time_embedding_dim", channels[0] * 4)?,
+            time_channels: config.optional_size("time_embedding_dim")?.unwrap_or(channels[0] * 4),
             guidance_channels: config.optional_size("time_cond_proj_dim")?,
             conv_in_kernel,
             conv_out_kernel,

@@ -43,7 +43,7 @@ impl ClipText {
         config: ClipTextConfig,
         residency: Residency,
     ) -> Result<Self> {
-        weights.rename(|key| key.strip_prefix("text_model.").unwrap_or(key).to_owned());
+        weights.rename(|key| key.strip_prefix("text_model.").unwrap_or(key).to_owned())?;
         let loader = Loader::new(&weights, residency);
         let hidden = config.hidden_size;
         let embeddings = loader.at("embeddings");

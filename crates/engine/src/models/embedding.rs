@@ -11,10 +11,11 @@ pub fn timestep_embedding(
     freq_shift: f64,
 ) -> Vec<f32> {
     let half = channels / 2;
-    let step = -10000.0_f64.ln() as f32 / (half as f64 - freq_shift) as f32;
+    // In the reference's order of operations, so that the rounding is the same.
+    let (scale, steps) = (-10000.0_f64.ln() as f32, (half as f64 - freq_shift) as f32);
     let mut out = vec![0.0; channels];
     for i in 0..half {
-        let angle = f64::from(timestep * (i as f32 * step).exp());
+        let angle = f64::from(timestep * (scale * i as f32 / steps).exp());
         let (sine, cosine) = (angle.sin() as f32, angle.cos() as f32);
         let (first, second) = if cosines_first { (cosine, sine) } else { (sine, cosine) };
         out[i] = first;

@@ -72,7 +72,7 @@ impl Vae {
     /// # Errors
     /// A tensor is missing or has another shape.
     pub fn load(mut weights: Weights, config: VaeConfig, residency: Residency) -> Result<Self> {
-        weights.rename(modern_name);
+        weights.rename(modern_name)?;
         let loader = Loader::new(&weights, residency);
         let latent = config.latent_channels;
         let moments = 2 * latent;

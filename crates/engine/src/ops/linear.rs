@@ -67,7 +67,8 @@ pub fn linear(x: &Tensor, layer: &Linear) -> Tensor {
     let shape = x.shape();
     assert_eq!(shape.channels, layer.in_features, "channels of a linear layer's input");
     let mut out = Tensor::zeros(Shape { channels: layer.out_features, ..shape }, x.meter());
-    let _scratch = x.meter().take(layer.scratch());
+    let tiles = kernels::linear_scratch(shape.tokens(), layer.out_features);
+    let _scratch = x.meter().take(layer.scratch() + rayon::current_num_threads() * tiles);
     if !x.is_planned() {
         let weight = layer.widened();
         for i in 0..shape.batch {

@@ -50,7 +50,12 @@ impl State {
     }
 
     /// Checks that the state can step with this scheduler, output and latent.
-    fn check(&self, scheduler: &impl Scheduler, output: &[f32], latent: &[f32]) -> Result<()> {
+    pub(crate) fn check(
+        &self,
+        scheduler: &(impl Scheduler + ?Sized),
+        output: &[f32],
+        latent: &[f32],
+    ) -> Result<()> {
         let evaluations = scheduler.timesteps().len();
         if self.step >= evaluations {
             let step = self.step;

@@ -23,6 +23,13 @@ pub struct Entry {
     pub(super) end: usize,
 }
 
+impl Entry {
+    /// Its first bytes, at most 16.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes.as_slice()[self.start..self.end.min(self.start + 16)]
+    }
+}
+
 /// Reads the header and gives every tensor with its name.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! The memory map of a weights file: the one place outside `kernels` that needs `unsafe`.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::source::open_file;
 use crate::{Error, Result};
 
 /// The bytes of a weights file.
@@ -22,7 +22,7 @@ impl Bytes {
     /// The file cannot be opened or mapped.
     #[allow(unsafe_code)]
     pub fn map(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let file = open_file(path).map_err(|e| Error::io(path, e))?;
         let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
         if length == 0 {
             return Err(Error::malformed(path, "the file is empty"));

@@ -6,6 +6,7 @@ mod mmap;
 mod param;
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 use crate::source::Source;
 use crate::{Error, Result};
@@ -47,6 +48,9 @@ impl Weights {
             let bytes = source.map(&file)?;
             weights.file_bytes += bytes.as_slice().len() as u64;
             for (name, entry) in file::read_header(&bytes, &source.path(&file))? {
+                if weights.tensors.contains_key(&name) {
+                    return Err(weights.error(&name, "is in two files".to_owned()));
+                }
                 weights.tensors.insert(name, entry);
             }
         }
@@ -119,6 +123,17 @@ impl Weights {
         Ok(names.into_iter().map(|name| format!("{}/{name}", self.folder)).collect())
     }
 
+    /// Hashes every tensor's name and shape, and its first values: enough to tell models apart
+    /// without reading them whole.
+    pub fn fingerprint(&self, hasher: &mut impl Hasher) {
+        let mut names: Vec<&String> = self.tensors.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            let entry = &self.tensors[name];
+            (name, &entry.shape, entry.head()).hash(hasher);
+        }
+    }
+
     /// Number of values of all tensors.
     pub fn values(&self) -> u64 {
         self.tensors.values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum()
@@ -163,7 +178,18 @@ impl Weights {
     }
 
     /// Renames tensors: each key becomes `rename(key)`.
-    pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
-        self.tensors = self.tensors.drain().map(|(name, entry)| (rename(&name), entry)).collect();
+    ///
+    /// # Errors
+    /// Two keys become the same.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> String) -> Result<()> {
+        let mut renamed = HashMap::new();
+        for (name, entry) in std::mem::take(&mut self.tensors) {
+            let new = rename(&name);
+            if renamed.insert(new.clone(), entry).is_some() {
+                return Err(self.error(&new, "is there under two names".to_owned()));
+            }
+        }
+        self.tensors = renamed;
+        Ok(())
     }
 }

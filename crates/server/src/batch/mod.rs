@@ -244,13 +244,13 @@ fn prepare(picture: &RgbImage, model: &Model, settings: &Settings) -> Result<Rgb
         Fitting::Crop => {
             let scale = (f64::from(width) / f64::from(from_width))
                 .max(f64::from(height) / f64::from(from_height));
-            let cover =
-                |side: u32, least: u32| ((f64::from(side) * scale).round() as u32).max(least);
-            let (wide, high) = (cover(from_width, width), cover(from_height, height));
-            let covering = resize(picture, wide, high)?;
-            Ok(RgbImage::from_fn(width, height, |x, y| {
-                *covering.get_pixel(x + (wide - width) / 2, y + (high - height) / 2)
-            }))
+            let seen =
+                |side: u32, from: u32| ((f64::from(side) / scale).round() as u32).clamp(1, from);
+            let (wide, high) = (seen(width, from_width), seen(height, from_height));
+            let (left, top) = ((from_width - wide) / 2, (from_height - high) / 2);
+            let middle =
+                RgbImage::from_fn(wide, high, |x, y| *picture.get_pixel(left + x, top + y));
+            resize(&middle, width, height)
         }
     }
 }
@@ -284,7 +284,7 @@ impl Progress {
     }
 
     fn warn(&self, warning: &str) {
-        self.bars.suspend(|| eprintln!("warning: {warning}"));
+        self.bars.suspend(|| eprintln!("warning: {}", output::one_line(warning)));
     }
 
     fn end(&self, entry: &Entry) {

@@ -100,20 +100,21 @@ impl Generate {
             })
             .transpose()?;
         let (width, height) = self.size(&model, picture.as_ref())?;
+        let first = Plan {
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative.clone(),
+            width,
+            height,
+            steps: self.steps,
+            guidance: self.guidance,
+            scheduler: self.scheduler,
+            seed: self.seed.unwrap_or_else(|| u64::from(crate::batch::random_seed())),
+            strength: picture.as_ref().map(|_| self.strength.unwrap_or(0.8)),
+        };
+        model.check(&first)?;
         let initial = picture.map(|picture| resize(&picture, width, height)).transpose()?;
-        let first = self.seed.unwrap_or_else(|| u64::from(crate::batch::random_seed()));
         for i in 0..u64::from(self.count) {
-            let plan = Plan {
-                prompt: self.prompt.clone(),
-                negative_prompt: self.negative.clone(),
-                width,
-                height,
-                steps: self.steps,
-                guidance: self.guidance,
-                scheduler: self.scheduler,
-                seed: first.wrapping_add(i),
-                strength: initial.as_ref().map(|_| self.strength.unwrap_or(0.8)),
-            };
+            let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
             let path = self.path(&known.name, plan.seed);
             let image = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
             output::write_atomically(&path, &output::png(&image, &known.name, &plan)?)?;
@@ -147,7 +148,10 @@ impl Generate {
         let image = generate(model, plan, initial, |sample| {
             let (done, total) = sample.progress();
             if done == 0 && warn {
-                sample.warnings().iter().for_each(|w| bar.suspend(|| eprintln!("warning: {w}")));
+                sample
+                    .warnings()
+                    .iter()
+                    .for_each(|w| bar.suspend(|| eprintln!("warning: {}", output::one_line(w))));
             }
             bar.set_length(total as u64);
             bar.set_position(done as u64);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::catalogue::{Known, Origin};
+use crate::output::one_line;
 
 /// List the models that can be used
 #[derive(Debug, Args)]
@@ -52,13 +53,13 @@ impl Models {
         for row in &rows {
             println!(
                 "{:width$}  {:6}  {:9}  {}",
-                row.name,
+                one_line(&row.name),
                 row.family.as_deref().unwrap_or("-"),
                 row.size.as_deref().unwrap_or("-"),
-                row.location,
+                one_line(&row.location),
             );
             if let Some(error) = &row.error {
-                println!("{:width$}  cannot be used: {error}", "");
+                println!("{:width$}  cannot be used: {}", "", one_line(error));
             }
         }
         Ok(ExitCode::SUCCESS)
