@@ -9,8 +9,12 @@ use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
     Error, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source, generate,
 };
+use folder::Folder;
 use serde::Deserialize;
 
+#[path = "support/folder.rs"]
+#[allow(dead_code)]
+mod folder;
 mod support;
 
 use support::{Goldens, assert_close, assert_images_close, goldens};
@@ -288,4 +292,19 @@ fn stored_samples_that_are_broken_or_foreign_are_refused() {
     let mut foreign = bytes.clone();
     foreign[3] ^= 1;
     assert!(Sample::restore(model, &foreign).is_err());
+}
+
+#[test]
+fn a_sample_does_not_continue_on_another_model_of_the_same_shape() {
+    let model = model("tiny-sd1");
+    let saved = model.begin(&plan(SchedulerKind::Euler, 1.0, 2, 1), None).unwrap().save().unwrap();
+    let folder = Folder::copy_of("tiny-sd1");
+    folder.change("unet", |mut weights| {
+        weights.get_mut("conv_out.bias").unwrap().bytes[0] ^= 1;
+        weights
+    });
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let other = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+    let error = Sample::restore(&other, &saved).unwrap_err();
+    assert!(error.to_string().contains("another model"), "{error}");
 }

@@ -134,3 +134,19 @@ fn tensors_that_nobody_asks_for_are_ignored_whatever_they_are() {
     });
     model.open().unwrap();
 }
+
+/// Which of the two would be taken must not be left to chance.
+#[test]
+fn a_tensor_under_an_old_and_a_new_name_at_once_is_refused() {
+    let model = Broken::new();
+    model.0.change("vae", |mut weights| {
+        let (old, new) = ("query.bias", "to_q.bias");
+        let key = weights.keys().find(|key| key.ends_with(old) || key.ends_with(new)).unwrap();
+        let (key, weight) = (key.clone(), weights[key].clone());
+        let stem = key.trim_end_matches(old).trim_end_matches(new);
+        weights.insert(format!("{stem}{old}"), weight.clone());
+        weights.insert(format!("{stem}{new}"), weight);
+        weights
+    });
+    model.refused("vae", &["to_q.bias", "two names"]);
+}

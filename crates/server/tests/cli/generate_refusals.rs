@@ -18,8 +18,8 @@ fn sizes_that_do_not_fit_are_told_with_one_that_does() {
     execute(&place, &["--height", "63"]).refused(&["height 63", "multiples of 8", "56"]);
     execute(&place, &["--width", "0"]).refused(&["width 0"]);
     execute(&place, &["--width", "4294967288"]).refused(&["width 4294967288", "8192"]);
-    execute(&place, &["--width", "4294967296"]).misused(&["4294967296", "--width"]);
-    execute(&place, &["--width", "-8"]).misused(&[]);
+    execute(&place, &["--width", "4294967296"]).refused(&["4294967296", "--width"]);
+    execute(&place, &["--width", "-8"]).refused(&[]);
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn numbers_out_of_range_are_named() {
     execute(&place, &["--steps", "1000000000000"]).refused(&["1000000000000"]);
     execute(&place, &["--guidance", "NaN"]).refused(&["guidance NaN"]);
     execute(&place, &["--guidance", "inf"]).refused(&["guidance inf"]);
-    execute(&place, &["--count", "0"]).misused(&["--count"]);
-    execute(&place, &["--seed", "-1"]).misused(&[]);
-    execute(&place, &["--seed", "18446744073709551616"]).misused(&["--seed"]);
+    execute(&place, &["--count", "0"]).refused(&["--count"]);
+    execute(&place, &["--seed", "-1"]).refused(&[]);
+    execute(&place, &["--seed", "18446744073709551616"]).refused(&["--seed"]);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn strengths_out_of_range_are_named() {
         let words = format!("strength {strength}");
         execute(&place, &["--init-image", "in.png", "--strength", strength]).refused(&[&words]);
     }
-    execute(&place, &["--strength", "0.5"]).misused(&["required"]);
+    execute(&place, &["--strength", "0.5"]).refused(&["required"]);
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn what_does_not_exist_is_named() {
         "tiny-sd1",
         "tiny-sd2",
     ]);
-    execute(&place, &["--scheduler", "no-such-scheduler"]).misused(&["no-such-scheduler"]);
+    execute(&place, &["--scheduler", "no-such-scheduler"]).refused(&["no-such-scheduler"]);
     execute(&place, &["--models-dir", "no-such-folder"]).refused(&["no-such-folder"]);
     execute(&place, &["--init-image", "no-such.png"]).refused(&["no-such.png"]);
-    execute(&place, &["--no-such-option"]).misused(&["--no-such-option"]);
-    place.execute(&["generate"]).misused(&["required"]);
+    execute(&place, &["--no-such-option"]).refused(&["--no-such-option"]);
+    place.execute(&["generate"]).refused(&["required"]);
 }
 
 #[test]
@@ -88,8 +88,8 @@ fn too_little_memory_is_told_with_what_is_needed() {
     // Enough for the weights, but not for such a picture.
     let large = ["--memory", "64MB", "--width", "2048", "--height", "2048"];
     execute(&place, &large).refused(&["the memory limit is 64 MiB"]);
-    execute(&place, &["--memory", "none"]).misused(&["--memory", "800MB"]);
-    execute(&place, &["--threads", "0"]).misused(&["--threads"]);
+    execute(&place, &["--memory", "none"]).refused(&["--memory", "800MB"]);
+    execute(&place, &["--threads", "0"]).refused(&["--threads"]);
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn settings_out_of_range_are_refused_before_anything_is_written() {
         &["--resize", "stretch"],
         &["--seed", "4294967296"],
     ] {
-        run(&place, more).misused(&[more[0], more[1]]);
+        run(&place, more).refused(&[more[0], more[1]]);
         assert!(!place.path("out").exists(), "{more:?} left a folder");
     }
 }

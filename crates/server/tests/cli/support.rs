@@ -160,18 +160,4 @@ impl Outcome {
         }
         assert_eq!(outcome.stdout, "");
     }
-
-    /// Fails unless the command line itself was refused: status 2, and first of all an error that
-    /// says all `words`.
-    #[track_caller]
-    pub(crate) fn misused(self, words: &[&str]) {
-        let outcome = self.ended(2);
-        let line = outcome.stderr.lines().next().unwrap_or_default();
-        assert!(line.starts_with("error: "), "{}", outcome.stderr);
-        for word in words {
-            assert!(line.contains(word), "{line:?} does not say {word:?}");
-        }
-        assert!(!outcome.stderr.contains("backtrace"), "{}", outcome.stderr);
-        assert_eq!(outcome.stdout, "");
-    }
 }
