@@ -1,4 +1,4 @@
-"""Choose the thread count that is fastest right now, on a machine that others use too.
+"""Choose the thread count that is fastest right now.
 
 When another program keeps a core busy, two threads wait for each other and are
 slower than one; when the machine is idle, two are nearly twice as fast.
