@@ -16,8 +16,8 @@ h1 { font-size: 1.4rem; margin: 0; }
 header p { color: GrayText; margin: .25rem 0 2rem; }
 main { display: grid; gap: 2rem 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); }
 figure { margin: 0; }
-.pair { display: grid; gap: .5rem; grid-template-columns: 1fr 1fr; }
-.pair img { border-radius: 6px; display: block; width: 100%; }
+.pair { align-items: start; display: grid; gap: .5rem; grid-template-columns: 1fr 1fr; }
+.pair img { border-radius: 6px; display: block; height: auto; width: 100%; }
 figcaption { margin-top: .5rem; overflow-wrap: anywhere; }
 figcaption small { color: GrayText; display: block; }
 .failed { border: 1px solid #c33; border-radius: 6px; padding: 1rem; }
@@ -110,5 +110,12 @@ mod tests {
     fn names_and_prompts_cannot_become_markup() {
         assert_eq!(escape("<b a=\"x\">&"), "&lt;b a=&quot;x&quot;&gt;&amp;");
         assert_eq!(link("a b/\"ü#?.png"), "a%20b/%22%C3%BC%23%3F.png");
+    }
+
+    /// The sizes that the page states keep the place; only the width may be stretched.
+    #[test]
+    fn pictures_keep_their_shape() {
+        let rule = STYLE.lines().find(|line| line.starts_with(".pair img")).unwrap();
+        assert!(rule.contains("height: auto") && rule.contains("width: 100%"), "{rule}");
     }
 }
