@@ -15,6 +15,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from attributes import AttributeHeads, labels_of
 from captions_pool import caption_pool
 from data import load_rows
 from pace import Pace
@@ -41,6 +42,8 @@ class Plan:
     minutes: float = 75
     bf16: bool = True
     dropout: float = 0.1
+    text_steps: int = 0  # steps of the text encoder alone, before the denoiser's first
+    hint: float = 0.1  # weight of the attribute loss beside the denoising loss
 
 
 def build_unet(plan: Plan, sample_size: int) -> UNet2DConditionModel:
@@ -131,7 +134,9 @@ class Trainer:
             write_tokenizer(work / "tokenizer", (c for row in pool for c in row))
         self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
         self.ids = tokens_for(self.tokenizer, [c for row in pool for c in row]).reshape(len(pool), -1, 77)
-        weight = np.array([favour(row["scene"]) for row in load_rows(work)[: len(self.latents) - 64]])
+        scenes = [row["scene"] for row in load_rows(work)[: len(self.latents)]]
+        self.labels = labels_of(scenes)
+        weight = np.array([favour(scene) for scene in scenes[: len(self.latents) - 64]])
         self.odds = np.cumsum(weight) / weight.sum()
         self.empty = tokens_for(self.tokenizer, [""])[0]
         self.unet = build_unet(plan, self.latents.shape[-1])
@@ -140,8 +145,9 @@ class Trainer:
             self.unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32)
             self.text = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
         self.ema = copy.deepcopy(torch.nn.ModuleList([self.unet, self.text])).requires_grad_(False)
+        self.heads = AttributeHeads(self.text.config.hidden_size)
         params = [*self.unet.parameters(), *self.text.parameters()]
-        self.opt = torch.optim.AdamW(params, lr=plan.lr, betas=(0.9, 0.99), weight_decay=0.01)
+        self.opt = torch.optim.AdamW([*params, *self.heads.parameters()], lr=plan.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         self.params, self.step, self.spent = params, 0, 0.0
         self.noise = Noise(FAMILIES[plan.family]["prediction"])
         self._resume()
@@ -157,6 +163,7 @@ class Trainer:
         self.unet.load_state_dict(state["unet"])
         self.text.load_state_dict(state["text"])
         self.ema.load_state_dict(state["ema"])
+        self.heads.load_state_dict(state["heads"])
         self.opt.load_state_dict(state["opt"])
         self.step, self.spent = state["step"], state["spent"]
 
@@ -165,30 +172,63 @@ class Trainer:
         part = self.path.with_suffix(".part")
         torch.save({
             "unet": self.unet.state_dict(), "text": self.text.state_dict(), "ema": self.ema.state_dict(),
-            "opt": self.opt.state_dict(), "step": self.step, "spent": self.spent,
+            "heads": self.heads.state_dict(), "opt": self.opt.state_dict(), "step": self.step, "spent": self.spent,
         }, part)
         part.rename(self.path)
 
-    def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scaled latents and token ids, with some captions dropped."""
+    def captions(self, pick: np.ndarray) -> torch.Tensor:
+        """Token ids of one wording of each picked scene."""
+        return torch.from_numpy(self.ids[pick, self.rng.integers(self.ids.shape[1], size=len(pick))].astype(np.int64))
+
+    def hint(self, words: torch.Tensor, pick: np.ndarray, keep: np.ndarray) -> torch.Tensor:
+        """The attribute loss at a random position behind each kept caption's last word."""
+        labels = self.labels[pick]
+        labels[~keep] = -1
+        length = words.shape[1]
+        at = self.rng.integers(min(32, length - 1), length, size=len(pick))
+        return self.heads.loss(words[torch.arange(len(pick)), torch.from_numpy(at)], torch.from_numpy(labels))
+
+    def warm_text(self, batch: int = 128, length: int = 36) -> None:
+        """Teach the text encoder the attributes, on captions cut to ``length`` positions."""
+        params = [*self.text.parameters(), *self.heads.parameters()]
+        opt = torch.optim.AdamW(params, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        keep, losses = np.ones(batch, bool), []
+        for step in range(self.plan.text_steps):
+            for g in opt.param_groups:
+                g["lr"] = 1e-3 * min(1.0, (step + 1) / 50, 4 * (1 - step / self.plan.text_steps) + 0.02)
+            pick = self.rng.integers(len(self.latents) - 64, size=batch)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
+                words = self.text(self.captions(pick)[:, :length]).last_hidden_state
+            loss = self.hint(words, pick, keep)
+            opt.zero_grad(set_to_none=True)
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+            if (step + 1) % 100 == 0:
+                print(f"text step {step + 1} loss {np.mean(losses[-100:]):.4f}", flush=True)
+
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
+        """Scaled latents and token ids, the scenes picked, and which captions were not dropped."""
         small = self.spent < self.plan.small_minutes * 60
         source, count = (self.small, self.plan.small_batch) if small else (self.latents, self.plan.batch)
         pick = np.searchsorted(self.odds, self.rng.random(count))
         x = torch.from_numpy(source[pick].astype(np.float32)) * self.scale
-        ids = self.ids[pick, self.rng.integers(self.ids.shape[1], size=len(pick))].astype(np.int64)
-        ids[self.rng.random(len(pick)) < self.plan.dropout] = self.empty
-        return x, torch.from_numpy(ids)
+        ids, keep = self.captions(pick), self.rng.random(count) >= self.plan.dropout
+        ids[torch.from_numpy(~keep)] = torch.from_numpy(self.empty.astype(np.int64))
+        return x, ids, pick, keep
 
     def loss(self) -> torch.Tensor:
         """The weighted denoising loss of one batch."""
-        x, ids = self.batch()
+        x, ids, pick, keep = self.batch()
         t = self.noise.pick(len(x))
         noisy, target = self.noise.mix(x, torch.randn_like(x), t)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
             words = self.text(ids).last_hidden_state
             out = self.unet(noisy.contiguous(memory_format=torch.channels_last), t, words).sample
         each = (out.float() - target).square().mean((1, 2, 3))
-        return (each * self.noise.weight[t]).mean()
+        denoising = (each * self.noise.weight[t]).mean()
+        self.denoising = denoising.item()
+        return denoising + self.plan.hint * self.hint(words, pick, keep)
 
     def advance(self) -> float:
         """One optimiser step at the rate the clock asks for."""
@@ -206,11 +246,13 @@ class Trainer:
         with torch.no_grad():
             average = list(self.ema.parameters())
             torch._foreach_lerp_(average, self.params, 1 - keep)
-        return loss.item()
+        return self.denoising
 
     def run(self, report: int = 50, save_every: float = 180) -> list[float]:
         """Train until the planned minutes are used up."""
         losses: list[float] = []
+        if self.step == 0:
+            self.warm_text()
         pace = Pace()
         last = mark = time.time()
         while self.spent < self.plan.minutes * 60:
@@ -231,7 +273,8 @@ def plan_from(args: argparse.Namespace) -> Plan:
     """The plan that command-line options ask for."""
     return Plan(
         family=args.family, channels=tuple(map(int, args.channels.split(","))), batch=args.batch,
-        lr=args.lr, minutes=args.minutes, small_minutes=args.small_minutes, bf16=not args.no_bf16,
+        lr=args.lr, minutes=args.minutes, small_batch=args.small_batch, small_minutes=args.small_minutes,
+        text_steps=args.text_steps, bf16=not args.no_bf16,
     )
 
 
@@ -244,6 +287,8 @@ def main() -> None:
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--minutes", type=float, default=75)
     ap.add_argument("--small-minutes", type=float, default=0, help="begin on half-size pictures for this long")
+    ap.add_argument("--small-batch", type=int, default=32)
+    ap.add_argument("--text-steps", type=int, default=0, help="teach the text encoder the scenes' attributes first")
     ap.add_argument("--start", type=Path, help="exported weights to go on from")
     ap.add_argument("--no-bf16", action="store_true")
     args = ap.parse_args()
