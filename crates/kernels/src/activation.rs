@@ -3,22 +3,13 @@
 use rayon::prelude::*;
 
 use crate::dispatch::dispatch;
+use crate::epilogue::Activation;
 use crate::math;
 use crate::parallel::{CHUNK, rows_per_chunk};
 
-/// `x · sigmoid(x)`, in place.
-pub fn silu(x: &mut [f32]) {
-    x.par_chunks_mut(CHUNK).for_each(silu_chunk);
-}
-
-/// Exact (erf) GELU, in place.
-pub fn gelu(x: &mut [f32]) {
-    x.par_chunks_mut(CHUNK).for_each(gelu_chunk);
-}
-
-/// CLIP's `x · sigmoid(1.702 x)`, in place.
-pub fn quick_gelu(x: &mut [f32]) {
-    x.par_chunks_mut(CHUNK).for_each(quick_gelu_chunk);
+/// Applies `activation` in place.
+pub fn activate(x: &mut [f32], activation: Activation) {
+    x.par_chunks_mut(CHUNK).for_each(|chunk| activation.apply(chunk));
 }
 
 /// `out[row] = value[row] · gelu(gate[row])` where a row of `x[rows, 2 · channels]` is the value
@@ -36,40 +27,6 @@ pub fn geglu(out: &mut [f32], x: &[f32], channels: usize) {
 pub fn add(x: &mut [f32], y: &[f32]) {
     assert_eq!(x.len(), y.len(), "lengths differ");
     x.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(x, y)| add_chunk(x, y));
-}
-
-/// Adds `values[channels]` to every pixel of `x[pixels, channels]`.
-pub fn add_to_channels(x: &mut [f32], values: &[f32]) {
-    assert!(x.len().is_multiple_of(values.len()), "not a whole number of pixels");
-    x.par_chunks_mut(rows_per_chunk(values.len()) * values.len()).for_each(|x| {
-        for pixel in x.chunks_exact_mut(values.len()) {
-            add_chunk(pixel, values);
-        }
-    });
-}
-
-dispatch! {
-    fn silu_chunk(x: &mut [f32]) {
-        for v in x {
-            *v *= math::sigmoid(*v);
-        }
-    }
-}
-
-dispatch! {
-    fn gelu_chunk(x: &mut [f32]) {
-        for v in x {
-            *v = math::gelu(*v);
-        }
-    }
-}
-
-dispatch! {
-    fn quick_gelu_chunk(x: &mut [f32]) {
-        for v in x {
-            *v *= math::sigmoid(1.702 * *v);
-        }
-    }
 }
 
 dispatch! {
@@ -100,12 +57,5 @@ mod tests {
         let mut out = [0.0; 2];
         geglu(&mut out, &[3.0, 5.0, 100.0, -100.0], 2);
         assert_eq!(out, [300.0, 0.0]);
-    }
-
-    #[test]
-    fn channels_are_added_to_every_pixel() {
-        let mut x = [1.0, 2.0, 3.0, 4.0];
-        add_to_channels(&mut x, &[10.0, 20.0]);
-        assert_eq!(x, [11.0, 22.0, 13.0, 24.0]);
     }
 }

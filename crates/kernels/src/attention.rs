@@ -1,9 +1,16 @@
-//! Scaled dot-product attention that holds the scores of a few queries at a time.
+//! Scaled dot-product attention that holds the scores of a few queries and keys at a time.
+//!
+//! Keys are taken in blocks; each query keeps the largest score so far and the sum of the
+//! exponentials, and rescales what it has gathered when a larger score comes (the online softmax
+//! of Milakov and Gimelshein, 2018). The result is the exact softmax, in `f32`.
 
-use crate::dispatch::dispatch;
+use std::ops::Range;
+
+use crate::gemm::{MAX_DEPTH, Panels, ROW_STRIDE, multiply, packed_columns, packed_len, runs};
 use crate::math;
-use crate::matmul::{MatMut, MatRef, TileWriter, matmul};
-use crate::parallel::for_each_tile;
+use crate::parallel::{Disjoint, for_each_tile};
+use crate::scratch::{with_rows, with_scores, with_shared, with_tile};
+use crate::simd::{Level, Simd, Task};
 
 /// The shape of one attention over one batch row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +27,40 @@ pub struct AttentionShape {
     pub causal: bool,
 }
 
-/// Queries of one tile.
-const TILE: usize = 256;
+/// Register tiles of queries that one block holds.
+const QUERY_TILES: usize = 8;
 
-/// Bytes of scratch that one thread takes for [`attention`].
+/// Keys of one block.
+const KEYS: usize = MAX_DEPTH;
+
+/// Bytes of working memory that [`attention`] takes, beside that of the threads.
 pub fn attention_scratch(shape: &AttentionShape) -> usize {
-    4 * TILE.min(shape.queries) * (shape.keys + shape.head_dim)
+    let (keys, values) = packed_lens(Level::best(), shape);
+    4 * shape.heads * (keys + values)
+}
+
+/// Values of one head's packed keys and of its packed values.
+fn packed_lens(level: Level, shape: &AttentionShape) -> (usize, usize) {
+    let AttentionShape { keys, head_dim, .. } = *shape;
+    (packed_len(level, head_dim, keys), packed_len(level, keys, head_dim))
 }
 
 /// `softmax(q · kᵀ / sqrt(head_dim)) · v` for each head.
 ///
 /// `q` and `out` are `[queries, heads · head_dim]`, `k` and `v` `[keys, heads · head_dim]`.
 pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &AttentionShape) {
-    let AttentionShape { queries, keys, heads, head_dim, causal } = *shape;
+    attention_at(Level::best(), out, q, k, v, shape);
+}
+
+fn attention_at(
+    level: Level,
+    out: &mut [f32],
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    shape: &AttentionShape,
+) {
+    let AttentionShape { queries, keys, heads, head_dim, .. } = *shape;
     let channels = heads * head_dim;
     assert_eq!(q.len(), queries * channels, "query length");
     assert_eq!(k.len(), keys * channels, "key length");
@@ -40,83 +68,178 @@ pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &Atten
     assert_eq!(out.len(), q.len(), "output length");
     assert!(queries > 0 && keys > 0 && channels > 0, "no queries, keys or channels");
 
-    let scale = 1.0 / (head_dim as f32).sqrt();
-    let row_tiles = queries.div_ceil(TILE);
-    let writer = TileWriter::new(out);
-    for_each_tile(
-        heads * row_tiles,
-        2 * queries * keys * channels,
-        || (Vec::new(), Vec::new()),
-        |(scores, tile), index| {
-            let head = index / row_tiles * head_dim;
-            let first = index % row_tiles * TILE;
-            let rows = TILE.min(queries - first);
-            scores.resize(rows * keys, 0.0);
-            tile.resize(rows * head_dim, 0.0);
-            matmul(
-                MatMut { data: scores, rows, cols: keys, row_stride: keys },
-                MatRef {
-                    data: &q[first * channels + head..],
-                    rows,
-                    cols: head_dim,
-                    row_stride: channels,
-                    col_stride: 1,
-                },
-                MatRef {
-                    data: &k[head..],
-                    rows: head_dim,
-                    cols: keys,
-                    row_stride: 1,
-                    col_stride: channels,
-                },
-                scale,
-                false,
-            );
-            for (r, row) in scores.chunks_exact_mut(keys).enumerate() {
-                let seen = if causal { (first + r + 1).min(keys) } else { keys };
-                let (row, unseen) = row.split_at_mut(seen);
-                softmax(row);
-                unseen.fill(0.0);
-            }
-            matmul(
-                MatMut { data: tile, rows, cols: head_dim, row_stride: head_dim },
-                MatRef { data: scores, rows, cols: keys, row_stride: keys, col_stride: 1 },
-                MatRef {
-                    data: &v[head..],
-                    rows: keys,
-                    cols: head_dim,
-                    row_stride: channels,
-                    col_stride: 1,
-                },
-                1.0,
-                false,
-            );
-            for (r, values) in tile.chunks_exact(head_dim).enumerate() {
-                // SAFETY: tiles are disjoint by construction, and `out` outlives the loop.
-                #[allow(unsafe_code)]
-                let target = unsafe { writer.row((first + r) * channels + head, head_dim) };
-                target.copy_from_slice(values);
-            }
-        },
-    );
+    let (key_len, value_len) = packed_lens(level, shape);
+    let each = key_len + value_len;
+    with_shared(heads * each, |packed| {
+        let parts = Disjoint::new(packed);
+        for_each_tile(heads, keys * channels * 16, || (), |(), head| {
+            // SAFETY: each head has a part of its own.
+            #[allow(unsafe_code)]
+            let part = unsafe { parts.part(head * each, each) };
+            let (packed_keys, packed_values) = part.split_at_mut(key_len);
+            let first = head * head_dim;
+            pack(level, packed_keys, head_dim, keys, |row, column| {
+                k[column * channels + first + row]
+            });
+            pack(level, packed_values, keys, head_dim, |row, column| {
+                v[row * channels + first + column]
+            });
+        });
+        let packed = &*packed;
+        let rows = QUERY_TILES * level.rows();
+        let blocks = queries.div_ceil(rows);
+        let out = Disjoint::new(out);
+        for_each_tile(heads * blocks, 2 * queries * keys * channels, || (), |(), index| {
+            let head = index / blocks;
+            let first = index % blocks * rows;
+            let part = &packed[head * each..][..each];
+            let rows = first..(first + rows).min(queries);
+            let count = rows.len();
+            let line = count * ROW_STRIDE;
+            with_rows(runs(head_dim).count() * line, |queries| {
+                with_scores(line, |scores| {
+                    with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
+                        level.run(Queries {
+                            q,
+                            shape,
+                            head,
+                            rows,
+                            keys: Panels::new(level, head_dim, keys, &part[..key_len]),
+                            values: Panels::new(level, keys, head_dim, &part[key_len..]),
+                            out: &out,
+                            queries,
+                            scores,
+                            sums,
+                        });
+                    });
+                });
+            });
+        });
+    });
 }
 
-dispatch! {
-    fn softmax(row: &mut [f32]) {
-        let max = math::fold(row, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
-        for v in row.iter_mut() {
-            *v = math::exp(*v - max);
+/// Packs the matrix `[depth, columns]` of the values `at(row, column)`.
+fn pack(
+    level: Level,
+    out: &mut [f32],
+    depth: usize,
+    columns: usize,
+    at: impl Fn(usize, usize) -> f32,
+) {
+    let panel = packed_columns(level);
+    for (index, out) in out.chunks_mut(depth * panel).enumerate() {
+        let (first, width) = (index * panel, out.len() / depth);
+        let filled = width.min(columns - first);
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let (values, padding) = out.split_at_mut(filled);
+            for (column, value) in values.iter_mut().enumerate() {
+                *value = at(row, first + column);
+            }
+            padding.fill(0.0);
         }
-        let inverse = 1.0 / math::fold(row, 0.0, |a, b| a + b);
-        for v in row.iter_mut() {
-            *v *= inverse;
+    }
+}
+
+/// A block of queries of one head.
+struct Queries<'a> {
+    q: &'a [f32],
+    shape: &'a AttentionShape,
+    head: usize,
+    rows: Range<usize>,
+    keys: Panels<'a>,
+    values: Panels<'a>,
+    out: &'a Disjoint<'a>,
+    /// Room for the scaled queries, `[runs of head_dim, rows, ROW_STRIDE]`.
+    queries: &'a mut [f32],
+    /// Room for the scores of a block of keys, `[rows, ROW_STRIDE]`.
+    scores: &'a mut [f32],
+    /// Room for the weighted values, `[rows, head_dim rounded up to whole vectors]`.
+    sums: &'a mut [f32],
+}
+
+/// What a query knows of the keys so far.
+#[derive(Clone, Copy)]
+struct Seen {
+    largest: f32,
+    /// The sum of `exp(score - largest)`.
+    total: f32,
+}
+
+impl Task for Queries<'_> {
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { queries, scores, sums, .. } = self;
+        let AttentionShape { keys, heads, head_dim, causal, .. } = *self.shape;
+        let stride = head_dim.next_multiple_of(S::LANES);
+        let channels = heads * head_dim;
+        let count = self.rows.len();
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        for (run, piece) in runs(head_dim).zip(queries.chunks_exact_mut(count * ROW_STRIDE)) {
+            for (line, row) in piece.chunks_exact_mut(ROW_STRIDE).zip(self.rows.clone()) {
+                let from = row * channels + self.head * head_dim;
+                for (to, from) in line.iter_mut().zip(&self.q[from + run.start..from + run.end]) {
+                    *to = from * scale;
+                }
+            }
         }
+        let mut seen =
+            [Seen { largest: f32::NEG_INFINITY, total: 0.0 }; QUERY_TILES * crate::simd::MAX_ROWS];
+        let last = if causal { self.rows.end.min(keys) } else { keys };
+        for first in (0..last).step_by(KEYS) {
+            let block = first..(first + KEYS).min(keys);
+            for (run, piece) in runs(head_dim).zip(queries.chunks_exact(count * ROW_STRIDE)) {
+                // SAFETY: the instruction set is the caller's promise.
+                unsafe {
+                    multiply::<S>(piece, count, self.keys, block.clone(), run, scores, ROW_STRIDE);
+                }
+            }
+            for (i, row) in self.rows.clone().enumerate() {
+                let line = &mut scores[i * ROW_STRIDE..][..block.len()];
+                let visible = if causal { (row + 1).saturating_sub(first) } else { block.len() };
+                let (line, hidden) = line.split_at_mut(visible.min(block.len()));
+                hidden.fill(0.0);
+                let rescale = seen[i].add(line);
+                if rescale != 1.0 && first > 0 {
+                    sums[i * stride..][..stride].iter_mut().for_each(|v| *v *= rescale);
+                }
+            }
+            // SAFETY: as above.
+            unsafe {
+                multiply::<S>(scores, count, self.values, 0..head_dim, block, sums, stride);
+            }
+        }
+        for (i, row) in self.rows.clone().enumerate() {
+            // SAFETY: blocks of queries and heads are disjoint.
+            let out = unsafe { self.out.part(row * channels + self.head * head_dim, head_dim) };
+            let inverse = 1.0 / seen[i].total;
+            for (o, v) in out.iter_mut().zip(&sums[i * stride..]) {
+                *o = v * inverse;
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// Turns scores into `exp(score - largest)` and counts them; returns what earlier ones are to
+    /// be multiplied with.
+    #[inline(always)]
+    fn add(&mut self, scores: &mut [f32]) -> f32 {
+        let largest = math::fold(scores, self.largest, |a, b| if b > a { b } else { a });
+        for score in scores.iter_mut() {
+            *score = math::exp(*score - largest);
+        }
+        let rescale = math::exp(self.largest - largest);
+        self.total = self.total * rescale + math::fold(scores, 0.0, |a, b| a + b);
+        self.largest = largest;
+        rescale
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{close, values};
 
     fn reference(q: &[f32], k: &[f32], v: &[f32], s: &AttentionShape) -> Vec<f32> {
         let channels = s.heads * s.head_dim;
@@ -152,16 +275,25 @@ mod tests {
 
     #[test]
     fn matches_the_definition() {
-        for (queries, keys, causal) in [(300, 77, false), (20, 20, true), (1, 5, false)] {
-            let shape = AttentionShape { queries, keys, heads: 3, head_dim: 5, causal };
-            let fill = |n: usize, f: f32| (0..n * 15).map(|i| (i as f32 * f).sin()).collect();
-            let (q, k, v): (Vec<f32>, Vec<f32>, Vec<f32>) =
-                (fill(queries, 0.7), fill(keys, 1.3), fill(keys, 0.11));
-            let want = reference(&q, &k, &v, &shape);
-            let mut got = vec![f32::NAN; q.len()];
-            attention(&mut got, &q, &k, &v, &shape);
-            for (g, w) in got.iter().zip(&want) {
-                assert!((g - w).abs() < 2e-6, "{shape:?}: {g} for {w}");
+        let shapes = [
+            (20, 20, 3, 5, true),
+            (1, 5, 1, 8, false),
+            (300, 77, 3, 40, false),
+            (300, 300, 2, 5, true),
+            (130, 530, 1, 300, false),
+        ];
+        let shapes = if cfg!(miri) { &shapes[..2] } else { &shapes[..] };
+        for level in Level::available() {
+            for &(queries, keys, heads, head_dim, causal) in shapes {
+                let shape = AttentionShape { queries, keys, heads, head_dim, causal };
+                let fill = |n: usize, seed| -> Vec<f32> {
+                    values(n * heads * head_dim, seed).iter().map(|v| 4.0 * v).collect()
+                };
+                let (q, k, v) = (fill(queries, 1), fill(keys, 2), fill(keys, 3));
+                let want = reference(&q, &k, &v, &shape);
+                let mut got = vec![f32::NAN; q.len()];
+                attention_at(level, &mut got, &q, &k, &v, &shape);
+                close(&got, &want, 5e-6, &(level, shape));
             }
         }
     }

@@ -1,21 +1,5 @@
 //! Compiles one loop for several instruction sets and picks the widest at run time.
 
-/// The instruction set that the kernels use on this machine.
-///
-/// Results are the same bytes for one build on one instruction set.
-pub fn instruction_set() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "avx512";
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "avx2";
-        }
-    }
-    if cfg!(target_arch = "aarch64") { "neon" } else { "portable" }
-}
-
 /// Defines a function whose body is compiled for AVX-512, AVX2 and the build's baseline.
 ///
 /// The body uses plain arithmetic (no fused multiply-add), so all versions give the same bytes.
@@ -37,17 +21,11 @@ macro_rules! dispatch {
                 fn avx2($($arg: $ty),*) {
                     body($($arg),*)
                 }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-                {
-                    // SAFETY: the features that the function is compiled for were just detected.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: as above.
-                    return unsafe { avx2($($arg),*) };
+                // SAFETY: a level is only ever one that the processor has.
+                match $crate::simd::Level::best() {
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Portable => {}
                 }
             }
             body($($arg),*)

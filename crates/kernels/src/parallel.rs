@@ -1,5 +1,7 @@
 //! When and how work is split over the threads of the current rayon pool.
 
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 /// Values that one task of an elementwise kernel takes at least.
@@ -27,5 +29,35 @@ pub(crate) fn for_each_tile<S>(
         (0..tiles).for_each(|tile| body(&mut scratch, tile));
     } else {
         (0..tiles).into_par_iter().for_each_init(scratch, body);
+    }
+}
+
+/// A buffer into which the threads of a parallel loop write disjoint parts that interleave, so
+/// that they cannot be plain sub-slices.
+pub(crate) struct Disjoint<'a> {
+    start: *mut f32,
+    len: usize,
+    values: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the pointer is only used through `part`, whose callers write disjoint parts.
+#[allow(unsafe_code)]
+unsafe impl Sync for Disjoint<'_> {}
+
+impl<'a> Disjoint<'a> {
+    pub(crate) fn new(values: &'a mut [f32]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), values: PhantomData }
+    }
+
+    /// The part `at..at + len`.
+    ///
+    /// # Safety
+    /// No two parts that overlap may be alive at a time.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    #[inline(always)]
+    pub(crate) unsafe fn part(&self, at: usize, len: usize) -> &mut [f32] {
+        assert!(at.checked_add(len).is_some_and(|end| end <= self.len), "part out of range");
+        // SAFETY: in range by the assertion; disjointness is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
     }
 }

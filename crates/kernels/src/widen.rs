@@ -1,6 +1,6 @@
 //! Stored weights (`f32`, `f16`, `bf16`, little-endian bytes) to `f32`.
 
-use half::slice::HalfFloatSliceExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -34,10 +34,12 @@ pub fn widen(stored: Stored, bytes: &[u8], out: &mut [f32]) {
     bytes
         .par_chunks(CHUNK * stored.bytes())
         .zip(out.par_chunks_mut(CHUNK))
-        .for_each_init(Vec::new, |half, (bytes, out)| widen_chunk(stored, bytes, out, half));
+        .for_each(|(bytes, out)| widen_values(stored, bytes, out));
 }
 
-fn widen_chunk(stored: Stored, bytes: &[u8], out: &mut [f32], halves: &mut Vec<u16>) {
+/// Converts on this thread.
+pub(crate) fn widen_values(stored: Stored, bytes: &[u8], out: &mut [f32]) {
+    assert_eq!(bytes.len(), out.len() * stored.bytes(), "stored length");
     if stored == Stored::F32 {
         for (o, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
             *o = f32::from_le_bytes(*b);
@@ -45,41 +47,17 @@ fn widen_chunk(stored: Stored, bytes: &[u8], out: &mut [f32], halves: &mut Vec<u
         return;
     }
     // Through an aligned buffer: the slice conversions use the processor's own instructions.
-    halves.clear();
-    halves.extend(bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)));
-    use half::slice::HalfBitsSliceExt;
-    match stored {
-        Stored::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
-        _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
+    let mut halves = [0_u16; 256];
+    for (bytes, out) in bytes.chunks(512).zip(out.chunks_mut(256)) {
+        let halves = &mut halves[..out.len()];
+        for (half, b) in halves.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *half = u16::from_le_bytes(*b);
+        }
+        match stored {
+            Stored::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
+            _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
+        }
     }
-}
-
-/// Widens a convolution's weight from PyTorch's `[out, in, taps]` to `[out, taps, in]`, the order
-/// in which channels-last convolution reads it.
-pub fn taps_last_to_channels_last(
-    stored: Stored,
-    bytes: &[u8],
-    out: &mut [f32],
-    in_channels: usize,
-    taps: usize,
-) {
-    assert_eq!(bytes.len(), out.len() * stored.bytes(), "stored length");
-    let filter = in_channels * taps;
-    assert!(
-        filter > 0 && out.len().is_multiple_of(filter),
-        "weight is not a whole number of filters"
-    );
-    bytes.par_chunks(filter * stored.bytes()).zip(out.par_chunks_mut(filter)).for_each_init(
-        || (Vec::new(), vec![0.0; filter]),
-        |(half, row), (bytes, out)| {
-            widen_chunk(stored, bytes, row, half);
-            for (channel, values) in row.chunks_exact(taps).enumerate() {
-                for (tap, value) in values.iter().enumerate() {
-                    out[tap * in_channels + channel] = *value;
-                }
-            }
-        },
-    );
 }
 
 #[cfg(test)]
@@ -100,15 +78,5 @@ mod tests {
             values[..4].iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
         widen(Stored::Bf16, &bf16s, &mut out[..4]);
         assert_eq!(out[..4], values[..4]);
-    }
-
-    #[test]
-    fn a_filter_is_transposed() {
-        // Two filters of three channels and two taps.
-        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let mut out = [0.0; 12];
-        taps_last_to_channels_last(Stored::F32, &bytes, &mut out, 3, 2);
-        assert_eq!(out, [0., 2., 4., 1., 3., 5., 6., 8., 10., 7., 9., 11.]);
     }
 }

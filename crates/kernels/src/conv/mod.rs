@@ -1,0 +1,229 @@
+//! Convolution over channels-last images.
+//!
+//! A 3×3 convolution that keeps the size goes through Winograd's transform where that saves
+//! enough ([`ConvShape::by_winograd`]); everything else is one matrix product whose left operand
+//! is gathered from the image while it is read.
+
+mod direct;
+mod weights;
+mod winograd;
+
+pub use weights::ConvWeights;
+
+use crate::epilogue::Epilogue;
+
+/// The shape of one convolution over one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Height and width of the image as stored.
+    pub source: (usize, usize),
+    /// Height and width that the filter sees: `source`, or a size to which it is enlarged by
+    /// nearest neighbour while it is read.
+    pub input: (usize, usize),
+    /// Channels of the image.
+    pub in_channels: usize,
+    /// Channels of the result.
+    pub out_channels: usize,
+    /// Side of the square filter.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Zero rows and columns before the image (top, left) and after it (bottom, right).
+    pub padding: (usize, usize),
+}
+
+impl ConvShape {
+    /// Height and width of the result.
+    pub fn output(&self) -> (usize, usize) {
+        let side = |n: usize| (n + self.padding.0 + self.padding.1 - self.kernel) / self.stride + 1;
+        (side(self.input.0), side(self.input.1))
+    }
+
+    /// Whether Winograd's transform is used: the filter fits it, and it at least halves the
+    /// multiplications. The shape of one image decides, so that bytes do not follow the batch.
+    pub fn by_winograd(&self) -> bool {
+        let (height, width) = self.output();
+        let fits = self.kernel == 3 && self.stride == 1 && self.padding == (1, 1);
+        let tiles = height.div_ceil(4) * width.div_ceil(4);
+        fits && self.in_channels.min(self.out_channels) >= MIN_CHANNELS
+            && tiles >= MIN_TILES
+            && 2 * 36 * tiles <= 9 * height * width
+    }
+
+    fn check(&self) {
+        let padding = self.padding.0 + self.padding.1;
+        assert!(
+            self.in_channels > 0 && self.out_channels > 0 && self.kernel > 0 && self.stride > 0,
+            "a layer of no size"
+        );
+        assert!(self.source.0 > 0 && self.source.1 > 0, "an image of no size");
+        assert!(
+            self.input.0 + padding >= self.kernel && self.input.1 + padding >= self.kernel,
+            "the filter is larger than the padded image"
+        );
+    }
+}
+
+/// Channels and tiles of an image below which the transforms cost what they save.
+const MIN_CHANNELS: usize = 16;
+const MIN_TILES: usize = 16;
+
+/// The source index that nearest-neighbour enlargement reads, as PyTorch's `nearest` computes it.
+fn nearest(index: usize, source: usize, size: usize) -> usize {
+    let scale = source as f32 / size as f32;
+    ((index as f32 * scale) as usize).min(source - 1)
+}
+
+/// For each row (or column) of the padded input the row of the source, or none in the padding.
+fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<usize>> {
+    (0..padding.0 + input + padding.1)
+        .map(|i| i.checked_sub(padding.0).filter(|&i| i < input).map(|i| nearest(i, source, input)))
+        .collect()
+}
+
+/// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
+pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
+    if shape.by_winograd() { winograd::scratch(shape, batch) } else { 0 }
+}
+
+/// `out[batch, height, width, out_channels]` of the images `x[batch, height, width, in_channels]`.
+pub fn conv2d(
+    out: &mut [f32],
+    x: &[f32],
+    weights: &ConvWeights,
+    shape: &ConvShape,
+    epilogue: &Epilogue<'_>,
+) {
+    shape.check();
+    let (height, width) = shape.output();
+    let image = shape.source.0 * shape.source.1 * shape.in_channels;
+    let batch = x.len() / image;
+    assert_eq!(x.len(), batch * image, "input is not a whole number of images");
+    assert_eq!(out.len(), batch * height * width * shape.out_channels, "output length");
+    epilogue.check(out.len(), shape.out_channels, batch);
+    match weights {
+        ConvWeights::Direct(packed) => direct::conv2d(out, x, packed, shape, epilogue),
+        ConvWeights::Winograd(weights) => winograd::conv2d(out, x, weights, shape, epilogue),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stored;
+    use crate::epilogue::Then;
+    use crate::simd::Level;
+    use crate::testing::{close, values};
+
+    /// The definition, in f64. `weight` is `[out, in, taps]`.
+    fn reference(x: &[f32], weight: &[f32], bias: &[f32], s: &ConvShape) -> Vec<f32> {
+        let (oh, ow) = s.output();
+        let mut out = Vec::new();
+        let taps = s.kernel * s.kernel;
+        for y in 0..oh {
+            for xx in 0..ow {
+                for (o, b) in bias.iter().enumerate() {
+                    let mut sum = f64::from(*b);
+                    for ky in 0..s.kernel {
+                        for kx in 0..s.kernel {
+                            let iy = (y * s.stride + ky).wrapping_sub(s.padding.0);
+                            let ix = (xx * s.stride + kx).wrapping_sub(s.padding.0);
+                            if iy >= s.input.0 || ix >= s.input.1 {
+                                continue;
+                            }
+                            let sy = iy * s.source.0 / s.input.0;
+                            let sx = ix * s.source.1 / s.input.1;
+                            for c in 0..s.in_channels {
+                                let v = x[(sy * s.source.1 + sx) * s.in_channels + c];
+                                let tap = ky * s.kernel + kx;
+                                let w = weight[(o * s.in_channels + c) * taps + tap];
+                                sum += f64::from(v) * f64::from(w);
+                            }
+                        }
+                    }
+                    out.push(sum as f32);
+                }
+            }
+        }
+        out
+    }
+
+    fn shapes() -> Vec<ConvShape> {
+        let base = ConvShape {
+            source: (5, 7),
+            input: (5, 7),
+            in_channels: 3,
+            out_channels: 18,
+            kernel: 3,
+            stride: 1,
+            padding: (1, 1),
+        };
+        let wide = ConvShape { in_channels: 19, out_channels: 37, ..base };
+        let all = vec![
+            base,
+            ConvShape { stride: 2, ..base },
+            ConvShape { stride: 2, padding: (0, 1), ..base },
+            ConvShape { input: (10, 14), ..base },
+            ConvShape { input: (9, 13), ..base },
+            ConvShape { kernel: 1, padding: (0, 0), ..base },
+            ConvShape { source: (1, 1), input: (1, 1), ..base },
+            ConvShape { source: (16, 17), input: (16, 17), ..wide },
+            ConvShape { source: (8, 9), input: (16, 18), ..wide },
+            ConvShape { source: (8, 9), input: (15, 17), ..wide },
+            ConvShape { source: (2, 600), input: (2, 600), ..base },
+            ConvShape { source: (33, 30), input: (33, 30), in_channels: 130, ..wide },
+        ];
+        if cfg!(miri) { all[..8].to_vec() } else { all }
+    }
+
+    fn bytes(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn matches_the_definition_on_every_instruction_set() {
+        for level in Level::available() {
+            for shape in shapes() {
+                let x = values(shape.source.0 * shape.source.1 * shape.in_channels, 1);
+                let weight = values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
+                let bias = values(shape.out_channels, 3);
+                let want = reference(&x, &weight, &bias, &shape);
+                let weights = ConvWeights::pack_at(level, Stored::F32, &bytes(&weight), &shape);
+                let mut got = vec![f32::NAN; want.len()];
+                let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
+                conv2d(&mut got, &x, &weights, &shape, &epilogue);
+                close(&got, &want, 2e-5, &(level, shape));
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_gives_the_bytes_of_its_images() {
+        for shape in shapes() {
+            let size = shape.source.0 * shape.source.1 * shape.in_channels;
+            let x = values(3 * size, 5);
+            let weight = values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
+            let weights = ConvWeights::pack(Stored::F32, &bytes(&weight), &shape);
+            let (height, width) = shape.output();
+            let out_size = height * width * shape.out_channels;
+            let before = values(3 * out_size, 9);
+            let bias = values(3 * shape.out_channels, 7);
+            let run = |batch: std::ops::Range<usize>, threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut out = before[batch.start * out_size..batch.end * out_size].to_vec();
+                let epilogue = Epilogue {
+                    bias: Some(&bias[batch.start * shape.out_channels..batch.end * shape.out_channels]),
+                    then: Then::AddToOut,
+                };
+                pool.install(|| {
+                    conv2d(&mut out, &x[batch.start * size..batch.end * size], &weights, &shape, &epilogue);
+                });
+                out
+            };
+            let all = run(0..3, 3);
+            for i in 0..3 {
+                assert_eq!(run(i..i + 1, 1), all[i * out_size..(i + 1) * out_size], "{shape:?}");
+            }
+        }
+    }
+}

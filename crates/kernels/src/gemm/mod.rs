@@ -1,0 +1,332 @@
+//! Matrix products over packed weights, in blocks that fit the caches.
+//!
+//! Each value of a result is the sum over the inner dimension in its own order, so its bytes
+//! depend neither on how the work is cut into blocks nor on the number of threads.
+
+mod micro;
+mod pack;
+
+use std::ops::Range;
+
+pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
+pub use pack::Packed;
+pub(crate) use pack::{Panels, packed_columns, packed_len};
+
+use crate::parallel::for_each_tile;
+use crate::scratch::{with_rows, with_tile};
+use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
+
+/// The left operand of a product, row by row.
+pub(crate) trait Rows: Sync {
+    /// Copies the values `from..from + out.len()` of row `row`.
+    fn copy(&self, row: usize, from: usize, out: &mut [f32]);
+}
+
+/// Rows that lie in memory, `stride` values apart.
+pub(crate) struct Strided<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+impl Rows for Strided<'_> {
+    #[inline(always)]
+    fn copy(&self, row: usize, from: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self.values[row * self.stride + from..][..out.len()]);
+    }
+}
+
+/// A finished block of a product.
+pub(crate) struct Block<'a> {
+    /// Which rows of the product.
+    pub(crate) rows: Range<usize>,
+    /// Which columns.
+    pub(crate) columns: Range<usize>,
+    values: &'a [f32],
+    stride: usize,
+}
+
+impl Block<'_> {
+    /// The values of row `row` of the product.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.values[(row - self.rows.start) * self.stride..][..self.columns.len()]
+    }
+}
+
+/// Rows and panels of one block at the most: its left operand, one panel and its sums fit a
+/// second-level cache of a megabyte.
+const BLOCK_ROWS: usize = 16;
+const BLOCK_PANELS: usize = 12;
+
+/// Multiplies `rows` rows of `a` with `b` and hands every finished block to `finish`.
+pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Block<'_>) + Sync) {
+    let cut = Cut::new(b.level(), rows, b.columns(), 1);
+    let work = rows * b.columns() * b.depth();
+    for_each_tile(cut.count(), work, || (), |(), index| {
+        let (rows, columns) = cut.block(index);
+        block(a, rows, b, columns, &finish);
+    });
+}
+
+/// Several products of the same shape at once: those of `a(i)` and `b(i)` for `i` below `count`.
+pub(crate) fn gemms<'a, R: Rows>(
+    count: usize,
+    a: impl Fn(usize) -> R + Sync,
+    rows: usize,
+    b: impl Fn(usize) -> Panels<'a> + Sync,
+    finish: impl Fn(usize, Block<'_>) + Sync,
+) {
+    let any = b(0);
+    let cut = Cut::new(any.level(), rows, any.columns(), count);
+    let work = count * rows * any.columns() * any.depth();
+    for_each_tile(count * cut.count(), work, || (), |(), index| {
+        let (product, index) = (index / cut.count(), index % cut.count());
+        let (rows, columns) = cut.block(index);
+        block(&a(product), rows, b(product), columns, &|block: Block<'_>| finish(product, block));
+    });
+}
+
+/// Bytes of working memory that one thread takes at the most.
+pub fn thread_scratch() -> usize {
+    let level = Level::best();
+    let rows = BLOCK_ROWS * level.rows();
+    4 * rows * (ROW_STRIDE + BLOCK_PANELS * packed_columns(level))
+}
+
+/// Computes one block on this thread.
+fn block(
+    a: &impl Rows,
+    rows: Range<usize>,
+    b: Panels<'_>,
+    columns: Range<usize>,
+    finish: &impl Fn(Block<'_>),
+) {
+    let stride = columns.len().next_multiple_of(b.level().lanes());
+    with_tile(rows.len() * stride, |sums| {
+        with_rows(rows.len() * ROW_STRIDE, |chunk| {
+            b.level().run(Product { a, rows: rows.clone(), b, columns: columns.clone(), chunk, sums });
+        });
+        finish(Block { rows, columns, values: sums, stride });
+    });
+}
+
+/// How a product is cut into blocks.
+struct Cut {
+    rows: usize,
+    columns: usize,
+    block_rows: usize,
+    block_columns: usize,
+}
+
+impl Cut {
+    fn new(level: Level, rows: usize, columns: usize, products: usize) -> Self {
+        let (tile, panel) = (level.rows(), packed_columns(level));
+        let (tiles, panels) = (rows.div_ceil(tile), columns.div_ceil(panel));
+        // A few blocks for each thread, so that none waits long for the last one.
+        let wanted = 3 * rayon::current_num_threads();
+        let mut block_tiles = even(tiles, BLOCK_ROWS);
+        let mut block_panels = even(panels, BLOCK_PANELS);
+        let count = |t: usize, p: usize| products * tiles.div_ceil(t) * panels.div_ceil(p);
+        while count(block_tiles, block_panels) < wanted && block_tiles > 4 {
+            block_tiles = block_tiles.div_ceil(2);
+        }
+        while count(block_tiles, block_panels) < wanted && block_panels > 2 {
+            block_panels = block_panels.div_ceil(2);
+        }
+        Self {
+            rows,
+            columns,
+            block_rows: block_tiles * tile,
+            block_columns: block_panels * panel,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.rows.div_ceil(self.block_rows) * self.columns.div_ceil(self.block_columns)
+    }
+
+    fn block(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        let across = self.columns.div_ceil(self.block_columns);
+        let row = index / across * self.block_rows;
+        let column = index % across * self.block_columns;
+        (
+            row..(row + self.block_rows).min(self.rows),
+            column..(column + self.block_columns).min(self.columns),
+        )
+    }
+}
+
+/// The size of the largest part when `count` is cut into the fewest even parts of at most `most`.
+fn even(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most).max(1)).max(1)
+}
+
+/// The runs into which the inner dimension is cut; they follow its length alone.
+pub(crate) fn runs(depth: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = depth.div_ceil(MAX_DEPTH).max(1);
+    let size = depth.div_ceil(count).next_multiple_of(16).min(MAX_DEPTH);
+    (0..depth).step_by(size).map(move |from| from..(from + size).min(depth))
+}
+
+/// One block of a product.
+struct Product<'a, R> {
+    a: &'a R,
+    rows: Range<usize>,
+    b: Panels<'a>,
+    columns: Range<usize>,
+    /// Room for the left operand, `[rows, ROW_STRIDE]`.
+    chunk: &'a mut [f32],
+    /// The result, `[rows, columns rounded up to whole vectors]`.
+    sums: &'a mut [f32],
+}
+
+impl<R: Rows> Task for Product<'_, R> {
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { a, rows, b, columns, chunk, sums } = self;
+        let stride = columns.len().next_multiple_of(S::LANES);
+        assert!(chunk.len() >= rows.len() * ROW_STRIDE && sums.len() >= rows.len() * stride);
+        for run in runs(b.depth()) {
+            for (line, row) in chunk.chunks_exact_mut(ROW_STRIDE).zip(rows.clone()) {
+                a.copy(row, run.start, &mut line[..run.len()]);
+            }
+            // SAFETY: the instruction set is the caller's promise; the lengths were checked.
+            unsafe { multiply::<S>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
+        }
+    }
+}
+
+/// `sums[rows, stride] (+)= chunk[rows, ROW_STRIDE] · b[run, columns]`, starting afresh with the
+/// first run.
+///
+/// # Safety
+/// The processor has the instruction set `S`.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd>(
+    chunk: &[f32],
+    rows: usize,
+    b: Panels<'_>,
+    columns: Range<usize>,
+    run: Range<usize>,
+    sums: &mut [f32],
+    stride: usize,
+) {
+    let panel = PANEL_VECTORS * S::LANES;
+    let fresh = run.start == 0;
+    let width = columns.len().next_multiple_of(S::LANES);
+    assert!(rows * ROW_STRIDE <= chunk.len() && run.len() <= MAX_DEPTH, "left operand too short");
+    assert!(columns.start.is_multiple_of(panel) && columns.end <= b.columns(), "columns");
+    assert!(columns.end == b.columns() || columns.end.is_multiple_of(S::LANES), "columns");
+    assert!(run.end <= b.depth(), "run beyond the depth");
+    assert_eq!(b.values().len(), b.depth() * b.columns().next_multiple_of(S::LANES), "panels");
+    assert!(width <= stride && (rows == 0 || (rows - 1) * stride + width <= sums.len()), "sums");
+    for column in columns.clone().step_by(panel) {
+        // The last panel of all may be narrower.
+        let narrow = b.columns().next_multiple_of(S::LANES) - column < panel;
+        let lanes = if narrow { S::LANES } else { panel };
+        let right = &b.values()[column * b.depth() + run.start * lanes..][..run.len() * lanes];
+        for row in (0..rows).step_by(S::ROWS) {
+            let count = S::ROWS.min(rows - row);
+            let left = chunk[row * ROW_STRIDE..].as_ptr();
+            let out = sums[row * stride + column - columns.start..].as_mut_ptr();
+            // SAFETY: `count` rows lie in `chunk` and in `sums`, and the panel's run in `right`,
+            // by the assertions above.
+            unsafe {
+                if narrow {
+                    micro::tile::<S, 1>(count, left, right.as_ptr(), out, stride, run.len(), fresh);
+                } else {
+                    micro::tile::<S, PANEL_VECTORS>(
+                        count,
+                        left,
+                        right.as_ptr(),
+                        out,
+                        stride,
+                        run.len(),
+                        fresh,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, values};
+
+    /// The definition, in f64.
+    fn reference(a: &[f32], b: &[f32], rows: usize, depth: usize, columns: usize) -> Vec<f32> {
+        let mut out = Vec::new();
+        for r in 0..rows {
+            for c in 0..columns {
+                let products = (0..depth)
+                    .map(|k| f64::from(a[r * depth + k]) * f64::from(b[c * depth + k]));
+                out.push(products.sum::<f64>() as f32);
+            }
+        }
+        out
+    }
+
+    fn product(level: Level, a: &[f32], b: &[f32], (rows, depth, columns): (usize, usize, usize)) -> Vec<f32> {
+        let bytes: Vec<u8> = b.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let packed =
+            Packed::convolution_at(level, crate::Stored::F32, &bytes, columns, depth, 1);
+        let out = std::sync::Mutex::new(vec![f32::NAN; rows * columns]);
+        gemm(&Strided { values: a, stride: depth }, rows, packed.view(), |block| {
+            let mut out = out.lock().unwrap();
+            for row in block.rows.clone() {
+                out[row * columns + block.columns.start..][..block.columns.len()]
+                    .copy_from_slice(block.row(row));
+            }
+        });
+        out.into_inner().unwrap()
+    }
+
+    #[test]
+    fn products_match_the_definition_on_every_instruction_set() {
+        let shapes = [
+            (1, 1, 1),
+            (3, 5, 7),
+            (14, 16, 32),
+            (15, 257, 33),
+            (29, 300, 49),
+            (250, 40, 410),
+            (77, 513, 4),
+        ];
+        let shapes = if cfg!(miri) { &shapes[..4] } else { &shapes[..] };
+        for level in Level::available() {
+            for &shape in shapes {
+                let (rows, depth, columns) = shape;
+                let (a, b) = (values(rows * depth, 1), values(columns * depth, 2));
+                let got = product(level, &a, &b, shape);
+                close(&got, &reference(&a, &b, rows, depth, columns), 1e-5, &(level, shape));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_do_not_follow_rows_or_threads() {
+        let (rows, depth, columns) = (61, 300, 70);
+        let (a, b) = (values(rows * depth, 3), values(columns * depth, 4));
+        for level in Level::available() {
+            let all = product(level, &a, &b, (rows, depth, columns));
+            let some = product(level, &a[7 * depth..20 * depth], &b, (13, depth, columns));
+            assert_eq!(some, all[7 * columns..20 * columns]);
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert_eq!(pool.install(|| product(level, &a, &b, (rows, depth, columns))), all);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_cover_the_depth() {
+        for depth in [1, 40, 256, 257, 320, 2880, 11520] {
+            let all: Vec<_> = runs(depth).collect();
+            assert!(all.iter().all(|r| !r.is_empty() && r.len() <= MAX_DEPTH), "{depth}: {all:?}");
+            assert_eq!(all.iter().map(Range::len).sum::<usize>(), depth);
+        }
+    }
+}

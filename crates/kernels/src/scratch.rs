@@ -1,0 +1,74 @@
+//! Working memory that starts on a cache line, kept by each thread from call to call.
+
+use std::cell::Cell;
+
+/// Sixteen values on a cache line of their own.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A buffer of `f32` that starts on a cache line.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl Buffer {
+    /// A buffer of `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+    }
+
+    /// `len` values of any content; memory is only taken when it is the most so far.
+    pub(crate) fn take(&mut self, len: usize) -> &mut [f32] {
+        if self.lines.len() * 16 < len {
+            self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
+        }
+        self.len = len;
+        self
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [f32];
+
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the lines are `16 · lines.len() ≥ len` initialised values without gaps.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    #[allow(unsafe_code)]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and the borrow is unique.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} values)", self.len)
+    }
+}
+
+/// Defines a function that lends this thread's buffer of that name. A body may not ask for it again:
+/// it would get an empty buffer, correct but allocated anew.
+macro_rules! thread_buffer {
+    ($name:ident) => {
+        pub(crate) fn $name<T>(len: usize, body: impl FnOnce(&mut [f32]) -> T) -> T {
+            thread_local!(static KEPT: Cell<Buffer> = Cell::default());
+            let mut buffer = KEPT.take();
+            let result = body(buffer.take(len));
+            KEPT.set(buffer);
+            result
+        }
+    };
+}
+
+thread_buffer!(with_rows);
+thread_buffer!(with_tile);
+thread_buffer!(with_scores);
+thread_buffer!(with_shared);

@@ -1,0 +1,58 @@
+//! Plain arithmetic, for any processor and for Miri.
+
+#![allow(unsafe_code)]
+
+use super::Simd;
+
+pub(crate) struct Portable;
+
+type V = [f32; 4];
+
+#[inline(always)]
+fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+impl Simd for Portable {
+    type V = V;
+    const LANES: usize = 4;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> V {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> V {
+        // SAFETY: the caller's promise of four values.
+        unsafe { from.cast::<V>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: V) {
+        // SAFETY: the caller's promise of room for four values.
+        unsafe { to.cast::<V>().write_unaligned(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: V, b: V) -> V {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: V, b: V) -> V {
+        zip(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: V, b: V) -> V {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(a: V, b: V, c: V) -> V {
+        // Rounded twice: a fused one without an instruction for it is a slow call.
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+}
