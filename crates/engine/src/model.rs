@@ -29,8 +29,8 @@ pub struct Model {
 impl Model {
     /// Loads a diffusers folder, or the same files embedded.
     ///
-    /// Weights are mapped, so this reads headers and little else, unless the model is small
-    /// enough to be widened at once ([`crate::runtime::Options::widen_below`]).
+    /// Weights are mapped, so this reads headers and little else; they are packed as they are used
+    /// ([`crate::runtime::Options::pack_below`]).
     ///
     /// # Errors
     /// A file is missing or broken, a configuration is not supported, or the weights do not fit
@@ -53,30 +53,30 @@ impl Model {
         let widened: u64 = components.iter().map(|weights| 4 * weights.values()).sum();
         let stored: u64 = components.iter().map(|weights| weights.file_bytes).sum();
         let options = runtime.options();
-        let (residency, weight_bytes) = if widened <= options.widen_below {
-            (Residency::Widened, widened + stored)
-        } else {
-            (Residency::Stored, stored)
-        };
+        let small = widened <= options.pack_below;
+        let residency = if small { Residency::Packed } else { Residency::Stored };
+        let mut hasher = DefaultHasher::new();
+        components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
+        let text = ClipText::load(text, info.text.clone(), residency)?;
+        let unet = UNet::load(&unet, info.unet.clone(), residency)?;
+        let vae = Vae::load(vae, info.vae.clone(), residency)?;
+        let packed = text.packed_bytes() + unet.packed_bytes() + vae.packed_bytes();
+        let weight_bytes = stored + packed;
         let taken = runtime.weights().take(weight_bytes as usize);
         let needed = runtime.weights().live();
         if let Some(limit) = options.memory_limit.filter(|&limit| needed > limit) {
             return Err(Error::Memory { needed, limit });
         }
-        let mut hasher = DefaultHasher::new();
-        components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
-        runtime.run(|| {
-            Ok(Self {
-                tokenizer,
-                text: ClipText::load(text, info.text.clone(), residency)?,
-                unet: UNet::load(&unet, info.unet.clone(), residency)?,
-                vae: Vae::load(vae, info.vae.clone(), residency)?,
-                runtime: runtime.clone(),
-                fingerprint: hasher.finish(),
-                weight_bytes,
-                _taken: taken,
-                info: info.clone(),
-            })
+        Ok(Self {
+            info,
+            runtime: runtime.clone(),
+            tokenizer,
+            text,
+            unet,
+            vae,
+            fingerprint: hasher.finish(),
+            weight_bytes,
+            _taken: taken,
         })
     }
 
@@ -90,7 +90,7 @@ impl Model {
         &self.info
     }
 
-    /// Bytes that the weights take, those of mapped files included.
+    /// Bytes that the weights take at the most, those of mapped files included.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
     }

@@ -13,14 +13,14 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
     /// The most bytes that weights and activations may take together; unlimited by default.
     pub memory_limit: Option<u64>,
-    /// Models whose weights take at most this many bytes as `f32` are widened once, at load.
-    /// Larger ones stay as stored and are widened layer by layer, as they are used.
-    pub widen_below: u64,
+    /// The weights of models that take at most this many bytes as `f32` are packed once, when they
+    /// are first used. Those of larger ones stay as stored and are packed each time.
+    pub pack_below: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: None, memory_limit: None, widen_below: 512 << 20 }
+        Self { threads: None, memory_limit: None, pack_below: 512 << 20 }
     }
 }
 

@@ -45,12 +45,12 @@ fn assert_same(what: &str, model: &str, change: impl FnOnce(&Folder)) {
 }
 
 fn assert_same_pictures(what: &str, one: &Folder, other: &Folder) {
-    for widen_below in [0, u64::MAX] {
-        let options = || Options { widen_below, ..Options::default() };
+    for pack_below in [0, u64::MAX] {
+        let options = || Options { pack_below, ..Options::default() };
         assert_eq!(
             picture(one, options()),
             picture(other, options()),
-            "{what}, widened below {widen_below}"
+            "{what}, widened below {pack_below}"
         );
     }
 }

@@ -15,7 +15,7 @@ mod support;
 use support::{Goldens, assert_close, goldens};
 
 const TOLERANCE: f32 = 1e-4;
-const BOTH: [Residency; 2] = [Residency::Stored, Residency::Widened];
+const BOTH: [Residency; 2] = [Residency::Stored, Residency::Packed];
 
 fn source(model: &str) -> Source {
     Source::Folder(Path::new(&goldens()).join(model))

@@ -210,8 +210,8 @@ fn weights_widened_at_load_or_at_use_give_the_same_bytes() {
     let plan = plan(SchedulerKind::Euler, 7.5, 3, 1);
     let images: Vec<RgbImage> = [0, 1 << 30]
         .into_iter()
-        .map(|widen_below| {
-            let model = open("tiny-sd1", Options { widen_below, ..Options::default() });
+        .map(|pack_below| {
+            let model = open("tiny-sd1", Options { pack_below, ..Options::default() });
             run(&model, model.begin(&plan, None).unwrap())
         })
         .collect();
@@ -221,8 +221,8 @@ fn weights_widened_at_load_or_at_use_give_the_same_bytes() {
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
     let initial = RgbImage::new(96, 64);
-    for (widen_below, strength, guidance) in [(0, Some(0.5), 7.5), (1 << 30, None, 1.0)] {
-        let model = open("tiny-sd1", Options { widen_below, ..Options::default() });
+    for (pack_below, strength, guidance) in [(0, Some(0.5), 7.5), (1 << 30, None, 1.0)] {
+        let model = open("tiny-sd1", Options { pack_below, ..Options::default() });
         let plan = Plan { width: 96, strength, ..plan(SchedulerKind::Euler, guidance, 4, 1) };
         let runtime = Runtime::new(model.runtime().options().clone()).unwrap();
         let model = Model::open(&runtime, &Source::Folder(goldens().join("tiny-sd1"))).unwrap();

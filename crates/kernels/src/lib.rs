@@ -24,12 +24,12 @@ mod simd;
 mod testing;
 mod widen;
 
-pub use activation::{activate, add, geglu};
+pub use activation::{activate, interleave};
 pub use attention::{AttentionShape, attention, attention_scratch};
 pub use conv::{ConvShape, ConvWeights, conv2d, conv2d_scratch};
 pub use epilogue::{Activation, Epilogue, Then};
-pub use gemm::{Packed, thread_scratch};
-pub use linear::linear;
+pub use gemm::{Gated, Packed, thread_scratch};
+pub use linear::{linear, linear_gated};
 pub use norm::{group_norm, layer_norm};
 pub use simd::instruction_set;
 pub use widen::{Stored, widen};

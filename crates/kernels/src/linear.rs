@@ -1,7 +1,10 @@
 //! Fully connected layers.
 
+use crate::dispatch::dispatch;
 use crate::epilogue::{Epilogue, Target};
-use crate::gemm::{Packed, Strided, gemm};
+use crate::gemm::{GATE_GROUP, Gated, Packed, Strided, gemm};
+use crate::math;
+use crate::parallel::Disjoint;
 
 /// `out[rows, outputs] = x[rows, inputs] · weightᵀ`, and what the epilogue says.
 ///
@@ -33,4 +36,76 @@ pub fn linear(
             }
         }
     });
+}
+
+/// GEGLU: `out[rows, outputs] = value · gelu(gate)`, where a row of `x · weightᵀ + bias` is the
+/// values, then the gates (Shazeer, "GLU variants improve transformer", 2020).
+pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
+    let (inputs, outputs) = (layer.weight.depth(), layer.outputs);
+    let rows = x.len() / inputs;
+    assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
+    assert_eq!(out.len(), rows * outputs, "output length");
+    if rows == 0 {
+        return;
+    }
+    let out = Disjoint::new(out);
+    gemm(&Strided { values: x, stride: inputs }, rows, layer.weight.view(), |block| {
+        // A block holds whole groups, each of values and their gates.
+        let bias = &layer.bias[block.columns.clone()];
+        let (first, count) = (block.columns.start / 2, block.columns.len() / 2);
+        for row in block.rows.clone() {
+            // SAFETY: blocks are disjoint.
+            #[allow(unsafe_code)]
+            let out = unsafe { out.part(row * outputs + first, count) };
+            gate(out, block.row(row), bias);
+        }
+    });
+}
+
+dispatch! {
+    fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
+        let groups = sums.chunks(2 * GATE_GROUP).zip(bias.chunks(2 * GATE_GROUP));
+        for (out, (sums, bias)) in out.chunks_mut(GATE_GROUP).zip(groups) {
+            let (values, gates) = sums.split_at(out.len());
+            let (value_bias, gate_bias) = bias.split_at(out.len());
+            for (i, o) in out.iter_mut().enumerate() {
+                *o = (values[i] + value_bias[i]) * math::gelu(gates[i] + gate_bias[i]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stored;
+    use crate::simd::Level;
+    use crate::testing::{close, values};
+
+    #[test]
+    fn gates_meet_their_values_on_every_instruction_set() {
+        for level in Level::available() {
+            for (rows, inputs, outputs) in [(3, 5, 16), (20, 30, 24), (9, 40, 200), (2, 7, 1)] {
+                let x = values(rows * inputs, 1);
+                let weight: Vec<f32> =
+                    values(2 * outputs * inputs, 2).iter().map(|v| 3.0 * v).collect();
+                let bias = values(2 * outputs, 3);
+                let bytes: Vec<u8> = weight.iter().flat_map(|v| v.to_le_bytes()).collect();
+                let layer = Gated::new_at(level, Stored::F32, &bytes, &bias, outputs, inputs);
+                let mut got = vec![f32::NAN; rows * outputs];
+                linear_gated(&mut got, &x, &layer);
+                let one = |row: usize, output: usize| {
+                    let products = (0..inputs).map(|k| {
+                        f64::from(x[row * inputs + k]) * f64::from(weight[output * inputs + k])
+                    });
+                    (products.sum::<f64>() + f64::from(bias[output])) as f32
+                };
+                let want: Vec<f32> = (0..rows * outputs)
+                    .map(|i| (i / outputs, i % outputs))
+                    .map(|(r, o)| one(r, o) * math::gelu(one(r, outputs + o)))
+                    .collect();
+                close(&got, &want, 1e-5, &(level, rows, inputs, outputs));
+            }
+        }
+    }
 }

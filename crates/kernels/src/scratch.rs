@@ -1,6 +1,7 @@
 //! Working memory that starts on a cache line, kept by each thread from call to call.
 
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 /// Sixteen values on a cache line of their own.
 #[derive(Clone, Copy)]
@@ -14,19 +15,42 @@ pub(crate) struct Buffer {
     len: usize,
 }
 
+/// The largest buffer given up so far. Weights that are packed each time they are used follow one
+/// another through it, so that the operating system is not asked for fresh pages each time.
+static SPARE: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+
 impl Buffer {
-    /// A buffer of `len` zeros.
-    pub(crate) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+    /// A buffer of `len` values of any content, in memory that was used before where that suffices.
+    pub(crate) fn reused(len: usize) -> Self {
+        let mut buffer = Self::default();
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() * 16 >= len {
+            buffer.lines = std::mem::take(&mut spare);
+        }
+        drop(spare);
+        buffer.take(len);
+        buffer
     }
 
     /// `len` values of any content; memory is only taken when it is the most so far.
     pub(crate) fn take(&mut self, len: usize) -> &mut [f32] {
         if self.lines.len() * 16 < len {
-            self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
+            // Nothing is copied over.
+            self.lines = Vec::new();
+            self.lines = vec![Line([0.0; 16]); len.div_ceil(16)];
         }
         self.len = len;
         self
+    }
+}
+
+/// Of two weights that were packed for a moment the larger memory is kept for the next.
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lines.len() > spare.len() {
+            std::mem::swap(&mut *spare, &mut self.lines);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Loader;
 use crate::config::ClipTextConfig;
 use crate::ops::{
-    Activation, LayerNorm, Linear, Meter, Residency, Shape, Tensor, activate, add,
-    causal_attention, layer_norm, linear,
+    Activation, LayerNorm, Linear, Meter, Residency, Shape, Tensor, causal_attention, layer_norm,
+    linear, linear_activated, linear_plus,
 };
 use crate::weights::{Param, Weights};
 use crate::{Error, Result};
@@ -17,6 +17,7 @@ pub struct ClipText {
     layers: Vec<Layer>,
     final_norm: LayerNorm,
     config: ClipTextConfig,
+    packed_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,13 @@ impl ClipText {
                 .collect::<Result<_>>()?,
             final_norm: loader.layer_norm("final_layer_norm", hidden, config.epsilon)?,
             config,
+            packed_bytes: loader.packed_bytes(),
         })
+    }
+
+    /// Bytes that packed weights take at the most, beside the file.
+    pub fn packed_bytes(&self) -> u64 {
+        self.packed_bytes
     }
 
     /// Channels of the conditioning.
@@ -138,8 +145,8 @@ impl Layer {
             &linear(&normed, &self.value),
             self.heads,
         );
-        let x = add(x, &linear(&attended, &self.out));
-        let inner = linear(&layer_norm(&x, &self.norm2), &self.fc1);
-        add(x, &linear(&activate(inner, self.activation), &self.fc2))
+        let x = linear_plus(&attended, &self.out, x);
+        let inner = linear_activated(&layer_norm(&x, &self.norm2), &self.fc1, self.activation);
+        linear_plus(&inner, &self.fc2, x)
     }
 }

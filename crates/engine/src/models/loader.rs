@@ -1,7 +1,7 @@
 //! Loading layers by name, with the path so far.
 
 use crate::Result;
-use crate::ops::{Conv2d, GroupNorm, LayerNorm, Linear, Residency};
+use crate::ops::{Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Packing, Residency};
 use crate::weights::Weights;
 
 /// A place in a component's weights, such as `down_blocks.0.resnets.1`.
@@ -9,13 +9,18 @@ use crate::weights::Weights;
 pub struct Loader<'a> {
     weights: &'a Weights,
     prefix: String,
-    residency: Residency,
+    packing: Packing,
 }
 
 impl<'a> Loader<'a> {
     /// The root of a component.
     pub fn new(weights: &'a Weights, residency: Residency) -> Self {
-        Self { weights, prefix: String::new(), residency }
+        Self { weights, prefix: String::new(), packing: Packing::new(residency) }
+    }
+
+    /// Bytes that the layers loaded so far keep at the most, beside their files.
+    pub fn packed_bytes(&self) -> u64 {
+        self.packing.bytes()
     }
 
     /// The place `name` below this one.
@@ -32,19 +37,25 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A tensor is missing or has another shape; so for all the following.
     pub fn linear(&self, name: &str, sizes: (usize, usize)) -> Result<Linear> {
-        Linear::load(self.weights, &self.name(name), sizes, true, self.residency)
+        Linear::load(self.weights, &self.name(name), sizes, true, &self.packing)
     }
 
     /// A linear layer without bias.
     #[allow(clippy::missing_errors_doc)]
     pub fn linear_no_bias(&self, name: &str, sizes: (usize, usize)) -> Result<Linear> {
-        Linear::load(self.weights, &self.name(name), sizes, false, self.residency)
+        Linear::load(self.weights, &self.name(name), sizes, false, &self.packing)
+    }
+
+    /// A linear layer with bias whose outputs are values, then as many gates.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn gated(&self, name: &str, sizes: (usize, usize)) -> Result<GatedLinear> {
+        GatedLinear::load(self.weights, &self.name(name), sizes, &self.packing)
     }
 
     /// A convolution that keeps the size.
     #[allow(clippy::missing_errors_doc)]
     pub fn conv(&self, name: &str, channels: (usize, usize), kernel: usize) -> Result<Conv2d> {
-        Conv2d::load(self.weights, &self.name(name), channels, kernel, self.residency)
+        Conv2d::load(self.weights, &self.name(name), channels, kernel, &self.packing)
     }
 
     /// A group norm.

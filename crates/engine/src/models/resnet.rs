@@ -3,7 +3,8 @@
 use super::Loader;
 use crate::Result;
 use crate::ops::{
-    Conv2d, GroupNorm, Linear, Tensor, add, add_to_channels, conv2d, group_norm_silu, linear_vector,
+    Conv2d, GroupNorm, Linear, Tensor, conv2d, conv2d_plus, conv2d_shifted, group_norm_silu,
+    linear_vector,
 };
 
 /// Two convolutions with norms, a timestep embedding between them where there is one, and a
@@ -50,16 +51,18 @@ impl Resnet {
 
     /// `time` holds, for each batch row, the SiLU of its timestep embedding; empty for a VAE.
     pub(super) fn forward(&self, x: &Tensor, time: &[Vec<f32>]) -> Tensor {
-        let mut hidden = conv2d(&group_norm_silu(x, &self.norm1), &self.conv1);
-        if let Some(layer) = &self.time {
-            let shifts: Vec<_> = time.iter().map(|row| linear_vector(row, layer)).collect();
-            hidden = add_to_channels(hidden, &shifts);
-        }
+        let hidden = group_norm_silu(x, &self.norm1);
+        let hidden = match &self.time {
+            Some(layer) => {
+                let shifts: Vec<_> = time.iter().map(|row| linear_vector(row, layer)).collect();
+                conv2d_shifted(&hidden, &self.conv1, &shifts)
+            }
+            None => conv2d(&hidden, &self.conv1),
+        };
         let hidden = group_norm_silu(&hidden, &self.norm2);
-        let hidden = conv2d(&hidden, &self.conv2);
         match &self.shortcut {
-            Some(shortcut) => add(hidden, &conv2d(x, shortcut)),
-            None => add(hidden, x),
+            Some(shortcut) => conv2d_plus(&hidden, &self.conv2, &conv2d(x, shortcut)),
+            None => conv2d_plus(&hidden, &self.conv2, x),
         }
     }
 }

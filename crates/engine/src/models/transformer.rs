@@ -5,8 +5,8 @@ use super::unet::Conditioning;
 use crate::Result;
 use crate::config::BlockAttention;
 use crate::ops::{
-    Conv2d, GroupNorm, KeyValue, LayerNorm, Linear, Tensor, add, attention, conv2d,
-    cross_attention, geglu, group_norm, layer_norm, linear,
+    Conv2d, GatedLinear, GroupNorm, KeyValue, LayerNorm, Linear, Tensor, attention, conv2d,
+    conv2d_plus, cross_attention, geglu, group_norm, layer_norm, linear, linear_plus,
 };
 
 /// Norm, projection in, transformer layers, projection out, and the residual.
@@ -31,7 +31,7 @@ struct Layer {
     norm2: LayerNorm,
     text: Attention,
     norm3: LayerNorm,
-    feed_in: Linear,
+    feed_in: GatedLinear,
     feed_out: Linear,
     /// Which keys and values of a [`Conditioning`] are this layer's.
     index: usize,
@@ -83,13 +83,13 @@ impl Transformer {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, conditioning: &[&Conditioning]) -> Tensor {
+    pub(super) fn forward(&self, x: Tensor, conditioning: &[&Conditioning]) -> Tensor {
         let (height, width) = (x.shape().height, x.shape().width);
-        let mut hidden = self.project_in.apply(&group_norm(x, &self.norm)).into_sequence();
+        let mut hidden = self.project_in.apply(&group_norm(&x, &self.norm)).into_sequence();
         for layer in &self.layers {
             hidden = layer.forward(hidden, conditioning);
         }
-        add(self.project_out.apply(&hidden.into_image(height, width)), x)
+        self.project_out.add(&hidden.into_image(height, width), x)
     }
 
     /// Keys and values of `text` for each layer, in order.
@@ -110,6 +110,14 @@ impl Projection {
             Self::Conv(layer) => conv2d(x, layer),
         }
     }
+
+    /// `y` and the projection of `x`.
+    fn add(&self, x: &Tensor, y: Tensor) -> Tensor {
+        match self {
+            Self::Linear(layer) => linear_plus(x, layer, y),
+            Self::Conv(layer) => conv2d_plus(x, layer, &y),
+        }
+    }
 }
 
 impl Layer {
@@ -126,7 +134,7 @@ impl Layer {
             norm2: loader.layer_norm("norm2", channels, 1e-5)?,
             text: Attention::load(&loader.at("attn2"), channels, block.conditioning, block.heads)?,
             norm3: loader.layer_norm("norm3", channels, 1e-5)?,
-            feed_in: feed.linear("0.proj", (channels, 8 * channels))?,
+            feed_in: feed.gated("0.proj", (channels, 4 * channels))?,
             feed_out: feed.linear("2", (4 * channels, channels))?,
             index,
         })
@@ -142,15 +150,17 @@ impl Layer {
             own.heads,
         );
         drop(normed);
-        let x = add(x, &linear(&attended, &own.out));
+        let x = linear_plus(&attended, &own.out, x);
+        drop(attended);
 
         let query = linear(&layer_norm(&x, &self.norm2), &self.text.query);
         let sources: Vec<&KeyValue> = conditioning.iter().map(|c| &c.layers[self.index]).collect();
         let attended = cross_attention(&query, &sources, self.text.heads);
-        let x = add(x, &linear(&attended, &self.text.out));
+        let x = linear_plus(&attended, &self.text.out, x);
+        drop((query, attended));
 
-        let inner = geglu(&linear(&layer_norm(&x, &self.norm3), &self.feed_in));
-        add(x, &linear(&inner, &self.feed_out))
+        let inner = geglu(&layer_norm(&x, &self.norm3), &self.feed_in);
+        linear_plus(&inner, &self.feed_out, x)
     }
 }
 

@@ -24,6 +24,7 @@ pub struct UNet {
     norm_out: GroupNorm,
     conv_out: Conv2d,
     config: UNetConfig,
+    packed_bytes: u64,
 }
 
 /// One text, as keys and values for every cross-attention layer; computed once a sample.
@@ -151,7 +152,13 @@ impl UNet {
                 config.conv_out_kernel,
             )?,
             config,
+            packed_bytes: loader.packed_bytes(),
         })
+    }
+
+    /// Bytes that packed weights take at the most, beside the file.
+    pub fn packed_bytes(&self) -> u64 {
+        self.packed_bytes
     }
 
     /// The configuration.
@@ -201,7 +208,7 @@ impl UNet {
 
         let (resnet1, transformer, resnet2) = &self.middle;
         let mut x = resnet1.forward(&x, &time);
-        x = transformer.forward(&x, conditioning);
+        x = transformer.forward(x, conditioning);
         x = resnet2.forward(&x, &time);
 
         for block in &self.up {
@@ -259,7 +266,7 @@ impl Layer {
     fn forward(&self, x: &Tensor, time: &[Vec<f32>], conditioning: &[&Conditioning]) -> Tensor {
         let x = self.resnet.forward(x, time);
         match &self.transformer {
-            Some(transformer) => transformer.forward(&x, conditioning),
+            Some(transformer) => transformer.forward(x, conditioning),
             None => x,
         }
     }

@@ -5,8 +5,8 @@ use super::resnet::{Resnet, ResnetConfig};
 use crate::Result;
 use crate::config::VaeConfig;
 use crate::ops::{
-    Conv2d, GroupNorm, Linear, Residency, Tensor, add, attention, conv2d, group_norm,
-    group_norm_silu, linear, upsample_conv2d,
+    Conv2d, GroupNorm, Linear, Residency, Tensor, attention, conv2d, group_norm, group_norm_silu,
+    linear, linear_plus, upsample_conv2d,
 };
 use crate::weights::Weights;
 
@@ -18,6 +18,7 @@ pub struct Vae {
     post_quant: Option<Conv2d>,
     decoder: Decoder,
     config: VaeConfig,
+    packed_bytes: u64,
 }
 
 /// The normal distribution of the latents of one image; planes `[channels, height, width]`.
@@ -88,7 +89,13 @@ impl Vae {
                 .transpose()?,
             decoder: Decoder::load(&loader.at("decoder"), &config)?,
             config,
+            packed_bytes: loader.packed_bytes(),
         })
+    }
+
+    /// Bytes that packed weights take at the most, beside the file.
+    pub fn packed_bytes(&self) -> u64 {
+        self.packed_bytes
     }
 
     /// The configuration.
@@ -288,14 +295,14 @@ impl Attention {
 
     fn forward(&self, x: Tensor) -> Tensor {
         let (height, width) = (x.shape().height, x.shape().width);
-        let normed = group_norm(&x, &self.norm);
+        let normed = group_norm(&x, &self.norm).into_sequence();
         let attended = attention(
             &linear(&normed, &self.query),
             &linear(&normed, &self.key),
             &linear(&normed, &self.value),
             1,
         );
-        add(x, &linear(&attended, &self.out).into_image(height, width))
+        linear_plus(&attended, &self.out, x.into_sequence()).into_image(height, width)
     }
 }
 

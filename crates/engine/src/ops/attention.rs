@@ -46,8 +46,7 @@ fn attend<'a>(
     causal: bool,
     source: impl Fn(usize) -> Source<'a>,
 ) -> Tensor {
-    let mut out = Tensor::zeros(q.shape(), q.meter());
-    let threads = rayon::current_num_threads();
+    let mut out = Tensor::empty(q.shape(), q.meter());
     for i in 0..q.shape().batch {
         let Source { key, value, row } = source(i);
         let shape = AttentionShape {
@@ -57,7 +56,7 @@ fn attend<'a>(
             head_dim: q.shape().channels / heads,
             causal,
         };
-        let _scratch = q.meter().take(threads * kernels::attention_scratch(&shape));
+        let _scratch = q.meter().take(kernels::attention_scratch(&shape));
         if !q.is_planned() {
             kernels::attention(out.row_mut(i), q.row(i), key.row(row), value.row(row), &shape);
         }

@@ -1,31 +1,26 @@
 //! Convolutions.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use diffusion_kernels as kernels;
-use diffusion_kernels::ConvShape;
+use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Then};
 
-use super::{Residency, Shape, Tensor};
+use super::packing::{Packing, Place};
+use super::{Shape, Tensor};
 use crate::Result;
 use crate::weights::{Param, Weights};
 
 /// A square convolution, `[out_channels, in_channels, kernel, kernel]` in its file.
 #[derive(Debug)]
 pub struct Conv2d {
-    weight: Filters,
+    weight: Param,
+    packed: Place<ConvWeights>,
     bias: Vec<f32>,
     in_channels: usize,
     out_channels: usize,
     kernel: usize,
     stride: usize,
     padding: (usize, usize),
-}
-
-/// A weight as the residency has it.
-#[derive(Debug)]
-enum Filters {
-    Stored(Param),
-    ChannelsLast(Vec<f32>),
 }
 
 impl Conv2d {
@@ -38,19 +33,14 @@ impl Conv2d {
         name: &str,
         (in_channels, out_channels): (usize, usize),
         kernel: usize,
-        residency: Residency,
+        packing: &Packing,
     ) -> Result<Self> {
         let shape = [out_channels, in_channels, kernel, kernel];
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
-        let weight = match residency {
-            Residency::Widened => {
-                Filters::ChannelsLast(weight.to_channels_last(in_channels, kernel * kernel))
-            }
-            Residency::Stored => Filters::Stored(weight),
-        };
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
+        let packed = packing.place(ConvWeights::most_bytes(out_channels, in_channels, kernel));
         let padding = (kernel / 2, kernel / 2);
-        Ok(Self { weight, bias, in_channels, out_channels, kernel, stride: 1, padding })
+        Ok(Self { weight, packed, bias, in_channels, out_channels, kernel, stride: 1, padding })
     }
 
     /// With stride 2, and `before` zero rows and columns at the top and left, one at the bottom
@@ -59,29 +49,22 @@ impl Conv2d {
         Self { stride: 2, padding: (before, 1), ..self }
     }
 
-    /// Channels of the result.
-    pub fn out_channels(&self) -> usize {
-        self.out_channels
-    }
-
-    fn channels_last(&self) -> Cow<'_, [f32]> {
-        match &self.weight {
-            Filters::ChannelsLast(values) => Cow::Borrowed(values),
-            Filters::Stored(param) if self.kernel == 1 => param.as_f32(),
-            Filters::Stored(param) => {
-                Cow::Owned(param.to_channels_last(self.in_channels, self.kernel * self.kernel))
-            }
+    fn shape(&self, x: Shape, input: (usize, usize)) -> ConvShape {
+        assert_eq!(x.channels, self.in_channels, "channels of a convolution's input");
+        ConvShape {
+            source: (x.height, x.width),
+            input,
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
         }
     }
 
-    /// Bytes that [`Conv2d::channels_last`] allocates for the time of one op.
-    fn scratch(&self) -> usize {
-        match &self.weight {
-            Filters::Stored(param) if self.kernel > 1 || param.in_place().is_none() => {
-                4 * param.len()
-            }
-            _ => 0,
-        }
+    fn weights(&self, shape: &ConvShape) -> Arc<ConvWeights> {
+        let (stored, bytes) = self.weight.stored();
+        self.packed.get(|kept| kept.fits(shape), || ConvWeights::pack(stored, bytes, shape))
     }
 }
 
@@ -93,29 +76,42 @@ pub fn conv2d(x: &Tensor, layer: &Conv2d) -> Tensor {
 
 /// The convolution of every image, enlarged to `(height, width)` by nearest neighbour first.
 pub fn upsample_conv2d(x: &Tensor, input: (usize, usize), layer: &Conv2d) -> Tensor {
-    let Shape { batch, height, width, channels } = x.shape();
-    assert_eq!(channels, layer.in_channels, "channels of a convolution's input");
-    let shape = ConvShape {
-        source: (height, width),
-        input,
-        in_channels: layer.in_channels,
-        out_channels: layer.out_channels,
-        kernel: layer.kernel,
-        stride: layer.stride,
-        padding: layer.padding,
-    };
-    let (out_height, out_width) = shape.output();
-    let mut out = Tensor::zeros(
-        Shape { batch, height: out_height, width: out_width, channels: layer.out_channels },
-        x.meter(),
-    );
-    let threads = rayon::current_num_threads();
-    let _scratch = x.meter().take(layer.scratch() + threads * kernels::conv2d_scratch(&shape));
+    convolve(x, input, layer, &layer.bias, Then::Store)
+}
+
+/// The convolution of every image, and to every pixel of a batch row that row's `shifts`.
+pub fn conv2d_shifted(x: &Tensor, layer: &Conv2d, shifts: &[Vec<f32>]) -> Tensor {
+    let Shape { batch, height, width, .. } = x.shape();
+    assert_eq!(batch, shifts.len(), "batch rows");
+    let bias: Vec<f32> =
+        shifts.iter().flat_map(|row| row.iter().zip(&layer.bias).map(|(s, b)| s + b)).collect();
+    convolve(x, (height, width), layer, &bias, Then::Store)
+}
+
+/// `y` and the convolution of every image.
+pub fn conv2d_plus(x: &Tensor, layer: &Conv2d, y: &Tensor) -> Tensor {
+    let Shape { height, width, .. } = x.shape();
+    convolve(x, (height, width), layer, &layer.bias, Then::AddTo(y.values()))
+}
+
+fn convolve(
+    x: &Tensor,
+    input: (usize, usize),
+    layer: &Conv2d,
+    bias: &[f32],
+    then: Then<'_>,
+) -> Tensor {
+    let shape = layer.shape(x.shape(), input);
+    let (height, width) = shape.output();
+    let batch = x.shape().batch;
+    let mut out =
+        Tensor::empty(Shape { batch, height, width, channels: layer.out_channels }, x.meter());
+    let packing = if layer.packed.keeps() { 0 } else { ConvWeights::bytes_for(&shape) };
+    let _scratch = x.meter().take(packing + kernels::conv2d_scratch(&shape, batch));
     if !x.is_planned() {
-        let weight = layer.channels_last();
-        for i in 0..batch {
-            kernels::conv2d(out.row_mut(i), x.row(i), &weight, Some(&layer.bias), &shape);
-        }
+        let weights = layer.weights(&shape);
+        let epilogue = Epilogue { bias: Some(bias), then };
+        kernels::conv2d(out.values_mut(), x.values(), &weights, &shape, &epilogue);
     }
     out
 }

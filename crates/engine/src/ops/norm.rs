@@ -48,7 +48,7 @@ pub fn group_norm_silu(x: &Tensor, norm: &GroupNorm) -> Tensor {
 
 fn group_normalised(x: &Tensor, norm: &GroupNorm, silu: bool) -> Tensor {
     assert_eq!(x.shape().channels, norm.weight.len(), "channels of a group norm's input");
-    let mut out = Tensor::zeros(x.shape(), x.meter());
+    let mut out = Tensor::empty(x.shape(), x.meter());
     if !x.is_planned() {
         let GroupNorm { weight, bias, groups, epsilon } = norm;
         for i in 0..x.shape().batch {
@@ -84,7 +84,7 @@ impl LayerNorm {
 /// Normalises every token.
 pub fn layer_norm(x: &Tensor, norm: &LayerNorm) -> Tensor {
     assert_eq!(x.shape().channels, norm.weight.len(), "channels of a layer norm's input");
-    let mut out = Tensor::zeros(x.shape(), x.meter());
+    let mut out = Tensor::empty(x.shape(), x.meter());
     if !x.is_planned() {
         let values = out.values_mut();
         kernels::layer_norm(values, x.values(), &norm.weight, &norm.bias, norm.epsilon);

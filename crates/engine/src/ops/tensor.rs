@@ -40,8 +40,8 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of zeros, or of no values at all where the meter plans.
-    pub(super) fn zeros(shape: Shape, meter: &Meter) -> Self {
+    /// A tensor to be filled, or one of no values at all where the meter plans.
+    pub(super) fn empty(shape: Shape, meter: &Meter) -> Self {
         let count = shape.batch * shape.row();
         let taken = meter.take(count * 4);
         let values = if meter.is_planning() { Vec::new() } else { vec![0.0; count] };
@@ -62,7 +62,7 @@ impl Tensor {
         width: usize,
         meter: &Meter,
     ) -> Self {
-        let mut out = Self::zeros(Shape { batch: rows.len(), height, width, channels }, meter);
+        let mut out = Self::empty(Shape { batch: rows.len(), height, width, channels }, meter);
         if !out.is_planned() {
             for (i, row) in rows.iter().enumerate() {
                 let target = out.row_mut(i);
@@ -84,7 +84,7 @@ impl Tensor {
         width: usize,
         meter: &Meter,
     ) -> Self {
-        let mut out = Self::zeros(Shape { batch: rows.len(), height, width, channels }, meter);
+        let mut out = Self::empty(Shape { batch: rows.len(), height, width, channels }, meter);
         if !out.is_planned() {
             for (i, row) in rows.iter().enumerate() {
                 out.row_mut(i).copy_from_slice(row);
@@ -96,7 +96,7 @@ impl Tensor {
     /// A batch with shape and meter but without values, to plan with.
     pub fn planned(shape: Shape, meter: &Meter) -> Self {
         debug_assert!(meter.is_planning());
-        Self::zeros(shape, meter)
+        Self::empty(shape, meter)
     }
 
     /// One batch row as planes `[channels, height, width]`. Zeros where there are no values.

@@ -1,8 +1,6 @@
 //! One stored tensor, widened to `f32` when it is used.
 
-use std::borrow::Cow;
-
-use diffusion_kernels::{Stored, taps_last_to_channels_last, widen};
+use diffusion_kernels::{Stored, widen};
 use safetensors::tensor::Dtype;
 
 use super::{Bytes, Entry};
@@ -33,6 +31,11 @@ impl Param {
         &self.bytes.as_slice()[self.start..self.end]
     }
 
+    /// How it is stored, and its bytes.
+    pub(crate) fn stored(&self) -> (Stored, &[u8]) {
+        (self.stored, self.stored_bytes())
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         (self.end - self.start) / self.stored.bytes()
@@ -47,29 +50,6 @@ impl Param {
     pub fn to_f32(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.len()];
         widen(self.stored, self.stored_bytes(), &mut out);
-        out
-    }
-
-    /// The values as `f32`, borrowed from the file where it stores them so.
-    pub fn as_f32(&self) -> Cow<'_, [f32]> {
-        match self.in_place() {
-            Some(values) => Cow::Borrowed(values),
-            None => Cow::Owned(self.to_f32()),
-        }
-    }
-
-    /// The file's own memory, where it can serve as `f32` values.
-    pub fn in_place(&self) -> Option<&[f32]> {
-        if self.stored != Stored::F32 || cfg!(target_endian = "big") {
-            return None;
-        }
-        bytemuck::try_cast_slice(self.stored_bytes()).ok()
-    }
-
-    /// A convolution's `[out, in, taps]` as `f32` in the order `[out, taps, in]`.
-    pub fn to_channels_last(&self, in_channels: usize, taps: usize) -> Vec<f32> {
-        let mut out = vec![0.0; self.len()];
-        taps_last_to_channels_last(self.stored, self.stored_bytes(), &mut out, in_channels, taps);
         out
     }
 

@@ -30,6 +30,17 @@ impl ConvWeights {
         }
     }
 
+    /// Whether they serve images of this shape.
+    pub fn fits(&self, shape: &ConvShape) -> bool {
+        matches!(self, Self::Winograd(_)) == shape.by_winograd()
+    }
+
+    /// The most bytes that [`ConvWeights::pack`] allocates for any size of image.
+    pub fn most_bytes(outputs: usize, inputs: usize, kernel: usize) -> usize {
+        let values = if kernel == 3 { winograd::POINTS } else { kernel * kernel };
+        Packed::bytes_for(outputs, values * inputs)
+    }
+
     /// Bytes that [`ConvWeights::pack`] allocates.
     pub fn bytes_for(shape: &ConvShape) -> usize {
         if shape.by_winograd() {

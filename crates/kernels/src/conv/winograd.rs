@@ -36,7 +36,7 @@ impl Transformed {
     ) -> Self {
         assert_eq!(bytes.len(), outputs * inputs * 9 * stored.bytes(), "weight length");
         let len = packed_len(level, inputs, outputs);
-        let mut values = Buffer::zeros(POINTS * len);
+        let mut values = Buffer::reused(POINTS * len);
         let panel = packed_columns(level);
         let target = Disjoint::new(&mut values);
         let work = outputs * inputs * POINTS * 4;

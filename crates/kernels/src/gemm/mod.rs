@@ -9,8 +9,8 @@ mod pack;
 use std::ops::Range;
 
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
-pub use pack::Packed;
-pub(crate) use pack::{Panels, packed_columns, packed_len};
+pub use pack::{Gated, Packed};
+pub(crate) use pack::{GATE_GROUP, Panels, packed_columns, packed_len};
 
 use crate::parallel::for_each_tile;
 use crate::scratch::{with_rows, with_tile};
@@ -136,7 +136,8 @@ impl Cut {
             rows,
             columns,
             block_rows: block_tiles * tile,
-            block_columns: block_panels * panel,
+            // Whole groups of gates stay together.
+            block_columns: (block_panels * panel).next_multiple_of(2 * GATE_GROUP),
         }
     }
 

@@ -44,41 +44,43 @@ impl Packed {
         inputs: usize,
         taps: usize,
     ) -> Self {
-        let depth = inputs * taps;
-        assert_eq!(bytes.len(), outputs * depth * stored.bytes(), "weight length");
-        let mut packed = Self::empty(level, depth, outputs);
-        let width = packed.panel_columns();
-        packed.values.par_chunks_mut(depth * width).enumerate().for_each_init(
-            Vec::new,
-            |filter, (panel, out)| {
-                let width = out.len() / depth;
-                for column in 0..width.min(outputs - panel * packed_columns(level)) {
-                    let output = panel * packed_columns(level) + column;
-                    let from = output * depth * stored.bytes();
-                    filter.resize(depth, 0.0);
-                    widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
-                    if taps == 1 {
-                        for (k, &value) in filter.iter().enumerate() {
-                            out[k * width + column] = value;
-                        }
-                    } else {
-                        for (input, filter) in filter.chunks_exact(taps).enumerate() {
-                            for (tap, &value) in filter.iter().enumerate() {
-                                out[(tap * inputs + input) * width + column] = value;
-                            }
-                        }
-                    }
-                }
-            },
-        );
-        packed
+        Self::ordered(level, stored, bytes, (outputs, inputs, taps), |column| column)
     }
 
-    /// Room for a matrix of `[depth, columns]`, all zeros.
-    pub(crate) fn empty(level: Level, depth: usize, columns: usize) -> Self {
-        assert!(depth > 0 && columns > 0, "a layer of no size");
-        let values = Buffer::zeros(packed_len(level, depth, columns));
-        Self { depth, columns, level, values }
+    /// Packs with the output `order(column)` in each column.
+    fn ordered(
+        level: Level,
+        stored: Stored,
+        bytes: &[u8],
+        (outputs, inputs, taps): (usize, usize, usize),
+        order: impl Fn(usize) -> usize + Sync,
+    ) -> Self {
+        let depth = inputs * taps;
+        assert!(depth > 0 && outputs > 0, "a layer of no size");
+        assert_eq!(bytes.len(), outputs * depth * stored.bytes(), "weight length");
+        let mut values = Buffer::reused(packed_len(level, depth, outputs));
+        let panel_columns = packed_columns(level);
+        let pack_panel = |filter: &mut Vec<f32>, (panel, out): (usize, &mut [f32])| {
+            let width = out.len() / depth;
+            let first = panel * panel_columns;
+            filter.resize(depth, 0.0);
+            for column in 0..width {
+                if first + column < outputs {
+                    let from = order(first + column) * depth * stored.bytes();
+                    widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
+                } else {
+                    filter.fill(0.0);
+                }
+                for (input, filter) in filter.chunks_exact(taps).enumerate() {
+                    for (tap, &value) in filter.iter().enumerate() {
+                        out[(tap * inputs + input) * width + column] = value;
+                    }
+                }
+            }
+        };
+        let panels = values.par_chunks_mut(depth * panel_columns).enumerate();
+        panels.for_each_init(Vec::new, pack_panel);
+        Self { depth, columns: outputs, level, values }
     }
 
     /// Bytes that a packed matrix of this shape takes.
@@ -100,10 +102,44 @@ impl Packed {
         let Self { depth, columns, level, values } = self;
         Panels { depth: *depth, columns: *columns, level: *level, values }
     }
+}
 
-    /// Columns of every panel but the last.
-    fn panel_columns(&self) -> usize {
-        packed_columns(self.level)
+/// Values and gates lie side by side in groups of this many columns.
+pub(crate) const GATE_GROUP: usize = 16;
+
+/// The weight and bias of a linear layer whose outputs are `outputs` values, then as many gates,
+/// packed so that a value and its gate are computed together.
+#[derive(Debug)]
+pub struct Gated {
+    pub(crate) weight: Packed,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) outputs: usize,
+}
+
+impl Gated {
+    /// Packs the weight `[2 · outputs, inputs]` and the bias `[2 · outputs]` of a file.
+    pub fn new(stored: Stored, bytes: &[u8], bias: &[f32], outputs: usize, inputs: usize) -> Self {
+        Self::new_at(Level::best(), stored, bytes, bias, outputs, inputs)
+    }
+
+    pub(crate) fn new_at(
+        level: Level,
+        stored: Stored,
+        bytes: &[u8],
+        bias: &[f32],
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
+        assert_eq!(bias.len(), 2 * outputs, "bias length");
+        let order = |column: usize| {
+            let (group, place) = (column / (2 * GATE_GROUP), column % (2 * GATE_GROUP));
+            let first = group * GATE_GROUP;
+            let size = GATE_GROUP.min(outputs - first);
+            if place < size { first + place } else { outputs + first + place - size }
+        };
+        let weight = Packed::ordered(level, stored, bytes, (2 * outputs, inputs, 1), order);
+        let bias = (0..2 * outputs).map(|column| bias[order(column)]).collect();
+        Self { weight, bias, outputs }
     }
 }
 
