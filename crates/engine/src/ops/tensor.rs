@@ -1,6 +1,6 @@
 //! The activation that models pass from op to op, with a layout only the ops know.
 
-use super::meter::{Meter, Taken};
+use super::meter::Meter;
 
 /// The logical shape of a [`Tensor`]: a batch of images, or of sequences (`width` 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +34,23 @@ impl Shape {
 #[derive(Debug)]
 pub struct Tensor {
     shape: Shape,
+    /// At least as many as the shape asks for.
     values: Vec<f32>,
     meter: Meter,
-    _taken: Taken,
+}
+
+impl Drop for Tensor {
+    fn drop(&mut self) {
+        let count = self.shape.batch * self.shape.row();
+        self.meter.give_back(std::mem::take(&mut self.values), count);
+    }
 }
 
 impl Tensor {
     /// A tensor to be filled, or one of no values at all where the meter plans.
     pub(super) fn empty(shape: Shape, meter: &Meter) -> Self {
-        let count = shape.batch * shape.row();
-        let taken = meter.take(count * 4);
-        let values = if meter.is_planning() { Vec::new() } else { vec![0.0; count] };
-        Self { shape, values, meter: meter.clone(), _taken: taken }
+        let values = meter.buffer(shape.batch * shape.row());
+        Self { shape, values, meter: meter.clone() }
     }
 
     /// A batch of sequences of `[tokens, channels]` values each.
@@ -158,10 +163,12 @@ impl Tensor {
     }
 
     pub(super) fn values(&self) -> &[f32] {
-        &self.values
+        let count = self.shape.batch * self.shape.row();
+        if self.is_planned() { &[] } else { &self.values[..count] }
     }
 
     pub(super) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+        let count = self.shape.batch * self.shape.row();
+        &mut self.values[..count]
     }
 }
