@@ -4,6 +4,7 @@
 use super::betas::Training;
 use super::config::Params;
 use super::prediction::Prediction;
+use super::solver::Schedule;
 use crate::Result;
 
 /// Timesteps to visit and the α̅ of every training timestep.
@@ -82,9 +83,15 @@ impl AlphaSchedule {
             Err(_) => self.final_alpha,
         }
     }
+}
+
+impl Schedule for AlphaSchedule {
+    fn timesteps(&self) -> &[f32] {
+        &self.timesteps
+    }
 
     /// A clean latent with the noise of an evaluation's timestep; past the end, the clean latent.
-    pub(super) fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
         let alpha = self.indices.get(step).map_or(1.0, |t| self.alpha(*t));
         let (signal, level) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         clean.iter().zip(noise).map(|(x, noise)| signal * x + level * noise).collect()

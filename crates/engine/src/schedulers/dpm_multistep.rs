@@ -2,11 +2,12 @@
 //! <https://huggingface.co/papers/2206.00927> and <https://huggingface.co/papers/2211.01095>,
 //! diffusers' `DPMSolverMultistepScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
 use super::config::Params;
+use super::lambdas::{LambdaSchedule, Level, Options, read_order};
 use super::prediction::{Prediction, Range};
-use super::solver::{Level, Options, SolverSchedule, read_order};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
 use crate::noise::Generator;
 
@@ -39,7 +40,7 @@ impl Algorithm {
 /// Multistep DPM-Solver of order 1 to 3.
 #[derive(Debug)]
 pub(super) struct DpmMultistep {
-    schedule: SolverSchedule,
+    schedule: LambdaSchedule,
     prediction: Prediction,
     range: Range,
     algorithm: Algorithm,
@@ -107,7 +108,7 @@ impl DpmMultistep {
             return Err(params.unsupported("variance_type", "a model without learned variance"));
         }
         let scheduler = Self {
-            schedule: SolverSchedule::new(params, &training, steps, options)?,
+            schedule: LambdaSchedule::new(params, &training, steps, options)?,
             prediction: Prediction::read(params)?,
             range: Range::read_thresholding(params)?,
             algorithm: params.choice("algorithm_type", Algorithm::Clean, &algorithms)?,
@@ -231,30 +232,15 @@ impl DpmMultistep {
     }
 }
 
-impl Scheduler for DpmMultistep {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for DpmMultistep {
+    type Schedule = LambdaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &LambdaSchedule {
+        &self.schedule
     }
 
     /// The stochastic algorithms draw noise at every step.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         state.remember(self.convert(state.step, latent, output), self.order);
         let order = self.order_at(state.step, state.done.min(state.step));
         let update = self.update(state.step, order.min(state.history.len()));
@@ -269,7 +255,5 @@ impl Scheduler for DpmMultistep {
             let noise = noise.randn(latent.len());
             latent.iter_mut().zip(noise).for_each(|(x, noise)| *x += update.noise * noise);
         }
-        state.advance();
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::betas::Training;
 use super::config::Params;
 use super::grid::{interpolate, linspace, linspace_f32};
+use super::solver::Schedule;
 use super::spacing::Spacing;
 use crate::Result;
 
@@ -163,24 +164,6 @@ impl SigmaSchedule {
         self.sigmas.get(step).copied().unwrap_or(0.0)
     }
 
-    /// The standard deviation that a latent begins with.
-    pub(super) fn init_noise_sigma(&self) -> f32 {
-        self.init_noise_sigma
-    }
-
-    /// Brings a latent to unit variance.
-    pub(super) fn scale(&self, step: usize, latent: &mut [f32]) {
-        let sigma = self.sigma(step);
-        let scale = (sigma * sigma + 1.0).sqrt();
-        latent.iter_mut().for_each(|x| *x /= scale);
-    }
-
-    /// A clean latent with noise of level σ.
-    pub(super) fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        let sigma = self.sigma(step);
-        clean.iter().zip(noise).map(|(x, noise)| x + noise * sigma).collect()
-    }
-
     /// Evaluates every level but the first and the last twice, as Heun's method does.
     #[must_use]
     pub(super) fn doubled(mut self) -> Self {
@@ -203,6 +186,29 @@ impl SigmaSchedule {
         self.timesteps =
             self.sigmas.iter().take(self.timesteps.len()).map(|s| 0.25 * s.ln()).collect();
         self
+    }
+}
+
+impl Schedule for SigmaSchedule {
+    fn timesteps(&self) -> &[f32] {
+        &self.timesteps
+    }
+
+    fn init_noise_sigma(&self) -> f32 {
+        self.init_noise_sigma
+    }
+
+    /// Brings a latent to unit variance.
+    fn scale(&self, step: usize, latent: &mut [f32]) {
+        let sigma = self.sigma(step);
+        let scale = (sigma * sigma + 1.0).sqrt();
+        latent.iter_mut().for_each(|x| *x /= scale);
+    }
+
+    /// A clean latent with noise of level σ.
+    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+        let sigma = self.sigma(step);
+        clean.iter().zip(noise).map(|(x, noise)| x + noise * sigma).collect()
     }
 }
 
