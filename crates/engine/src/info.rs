@@ -80,16 +80,8 @@ impl ModelInfo {
                 ));
             }
         }
-        let scheduler = "scheduler/scheduler_config.json";
-        let path = source.path(scheduler);
-        let Some(bytes) = source.read(scheduler)? else {
-            return Err(Error::io(path, std::io::ErrorKind::NotFound.into()));
-        };
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) => return Err(Error::malformed(path, error)),
-        };
-        let scheduler = SchedulerConfig::parse(path, text)?;
+        let scheduler = Reader::open(source, "scheduler/scheduler_config.json")?;
+        let scheduler = SchedulerConfig::new(scheduler);
         Ok(Self { text: encoder, unet, vae, scheduler })
     }
 

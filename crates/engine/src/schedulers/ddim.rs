@@ -4,11 +4,11 @@
 use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
 use super::solver::Solver;
 use super::spacing::Spacing;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Deterministic DDIM.
@@ -22,7 +22,7 @@ pub(super) struct Ddim {
 }
 
 impl Ddim {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?;
         let train = training.len();
         let timesteps = Spacing::read(params, true, train)?.timesteps(train, steps);

@@ -4,11 +4,11 @@
 
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::lambdas::{LambdaSchedule, Level, Options, read_order};
 use super::prediction::{Prediction, Range};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Fewer steps than this may use lower orders at the end (`lower_order_final`).
@@ -82,7 +82,7 @@ impl Update {
 }
 
 impl DpmMultistep {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let options = Options {
             lambda_min: params.number("lambda_min_clipped", f64::NEG_INFINITY)? as f32,
@@ -122,7 +122,7 @@ impl DpmMultistep {
     }
 
     /// Refuses what has no finite update.
-    fn check(&self, params: &Params<'_>) -> Result<()> {
+    fn check(&self, params: &Reader) -> Result<()> {
         if self.schedule.ends_clean && !self.algorithm.predicts_clean() {
             let supported = "sigma_min with algorithm_type dpmsolver or sde-dpmsolver";
             return Err(params.unsupported("final_sigmas_type", supported));

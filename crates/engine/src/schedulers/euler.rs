@@ -4,11 +4,11 @@
 
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing, ends_at_sigma_min};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Euler's method.
@@ -19,7 +19,7 @@ pub(super) struct Euler {
 }
 
 impl Euler {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let prediction = if params.is("prediction_type", "original_sample") {
             Prediction::Sample

@@ -2,11 +2,11 @@
 
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Euler's method to below the next noise level, and noise up to it.
@@ -17,7 +17,7 @@ pub(super) struct EulerAncestral {
 }
 
 impl EulerAncestral {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let prediction = Prediction::read_without_sample(params)?;
         let options = Options {

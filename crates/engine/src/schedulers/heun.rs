@@ -4,11 +4,11 @@
 
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Heun's method: every step but the last evaluates the UNet at both of its ends.
@@ -20,7 +20,7 @@ pub(super) struct Heun {
 }
 
 impl Heun {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults {
             start: 0.00085,
             end: 0.012,

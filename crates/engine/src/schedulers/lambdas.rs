@@ -1,12 +1,14 @@
 //! What DPM-Solver and UniPC share: noise levels in λ = ln α − ln σ at unit variance.
 
+use serde_json::json;
+
 use super::betas::Training;
-use super::config::Params;
 use super::grid::interpolate;
 use super::sigmas::{SigmaSpacing, configured_bounds, ends_at_sigma_min, sigma_to_t};
 use super::solver::Schedule;
 use super::spacing::Spacing;
 use crate::Result;
+use crate::config::Reader;
 
 /// What the solver classes differ in.
 #[derive(Debug, Clone, Copy)]
@@ -47,12 +49,12 @@ impl LambdaSchedule {
     /// Flow matching is not supported; no timestep is left above `lambda_min`; a noise level
     /// before the last is zero or not finite.
     pub(super) fn new(
-        params: &Params<'_>,
+        params: &Reader,
         training: &Training,
         steps: usize,
         options: Options,
     ) -> Result<Self> {
-        params.refuse("use_flow_sigmas")?;
+        params.only("use_flow_sigmas", &[json!(false)])?;
         let train = training.len();
         let spacing = Spacing::read(params, false, train)?;
         let sigma_spacing = SigmaSpacing::read(params, options.knows_lu)?;
@@ -116,7 +118,7 @@ impl Schedule for LambdaSchedule {
 }
 
 /// Reads `solver_order`, of which 1 to 3 are implemented.
-pub(super) fn read_order(params: &Params<'_>) -> Result<usize> {
+pub(super) fn read_order(params: &Reader) -> Result<usize> {
     let order = params.count("solver_order", 2, 1..=usize::MAX)?;
     if order > 3 {
         return Err(params.unsupported("solver_order", "supported: 1, 2, 3"));

@@ -4,9 +4,9 @@
 use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, BetaSchedule, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
 use super::solver::{Schedule, Solver};
+use crate::config::Reader;
 use crate::noise::Generator;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(super) struct Lcm {
 }
 
 impl Lcm {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults {
             start: 0.00085,
             end: 0.012,

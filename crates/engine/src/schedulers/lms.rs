@@ -3,11 +3,11 @@
 
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Most derivatives that a step uses.
@@ -21,7 +21,7 @@ pub(super) struct Lms {
 }
 
 impl Lms {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults { zero_snr: false, ..BetaDefaults::COMMON };
         let training = Training::read(params, defaults)?;
         let prediction = Prediction::read(params)?;

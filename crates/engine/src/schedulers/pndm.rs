@@ -4,10 +4,10 @@
 use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::solver::Solver;
 use super::spacing::Spacing;
+use crate::config::Reader;
 use crate::noise::Generator;
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub(super) struct Pndm {
 }
 
 impl Pndm {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults { zero_snr: false, ..BetaDefaults::COMMON };
         let training = Training::read(params, defaults)?;
         let train = training.len();

@@ -1,11 +1,13 @@
 //! Noise levels σ = √((1 − α̅)/α̅) of the samplers that solve an ODE in σ.
 
+use serde_json::json;
+
 use super::betas::Training;
-use super::config::Params;
 use super::grid::{interpolate, linspace, linspace_f32};
 use super::solver::Schedule;
 use super::spacing::Spacing;
 use crate::Result;
+use crate::config::Reader;
 
 /// The exponent of Karras et al. 2022, equation 5.
 const RHO: f64 = 7.0;
@@ -30,8 +32,8 @@ impl SigmaSpacing {
     ///
     /// # Errors
     /// `use_beta_sigmas` is not supported, and two spacings at once are none.
-    pub(super) fn read(params: &Params<'_>, knows_lu: bool) -> Result<Self> {
-        params.refuse("use_beta_sigmas")?;
+    pub(super) fn read(params: &Reader, knows_lu: bool) -> Result<Self> {
+        params.only("use_beta_sigmas", &[json!(false)])?;
         let karras = params.flag("use_karras_sigmas", false)?;
         let exponential = params.flag("use_exponential_sigmas", false)?;
         let lu = knows_lu && params.flag("use_lu_lambdas", false)?;
@@ -68,13 +70,13 @@ impl SigmaSpacing {
 /// `final_sigmas_type`: the σ after the last step.
 ///
 /// Returns whether it is that of the first training timestep, `sigma_min`, and not zero.
-pub(super) fn ends_at_sigma_min(params: &Params<'_>) -> Result<bool> {
+pub(super) fn ends_at_sigma_min(params: &Reader) -> Result<bool> {
     params.choice("final_sigmas_type", false, &[("zero", false), ("sigma_min", true)])
 }
 
 /// The bounds of a spacing: `sigma_max` and `sigma_min` if configured, for any class (diffusers
 /// looks for them among the keys that a class does not know too), or those given.
-pub(super) fn configured_bounds(params: &Params<'_>, bounds: (f64, f64)) -> Result<(f64, f64)> {
+pub(super) fn configured_bounds(params: &Reader, bounds: (f64, f64)) -> Result<(f64, f64)> {
     Ok((
         params.optional_number("sigma_max")?.unwrap_or(bounds.0),
         params.optional_number("sigma_min")?.unwrap_or(bounds.1),
@@ -120,7 +122,7 @@ impl SigmaSchedule {
     /// # Errors
     /// A noise level to divide by that is zero or not finite.
     pub(super) fn new(
-        params: &Params<'_>,
+        params: &Reader,
         training: &Training,
         steps: usize,
         options: Options,

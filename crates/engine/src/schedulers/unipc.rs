@@ -1,13 +1,15 @@
 //! UniPC, a predictor with a corrector: Zhao et al. 2023,
 //! <https://huggingface.co/papers/2302.04867>, diffusers' `UniPCMultistepScheduler`.
 
+use serde_json::json;
+
 use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::lambdas::{LambdaSchedule, Level, Options, read_order};
 use super::prediction::{Prediction, Range};
 use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// UniPC of order 1 to 3.
@@ -61,7 +63,7 @@ impl Update {
 }
 
 impl UniPc {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let options = Options {
             lambda_min: f32::NEG_INFINITY,
@@ -77,7 +79,7 @@ impl UniPc {
             ("logrho", false),
         ];
         for key in ["solver_p", "use_dynamic_shifting", "shift_terminal"] {
-            params.refuse(key)?;
+            params.only(key, &[json!(false)])?;
         }
         let scheduler = Self {
             schedule: LambdaSchedule::new(params, &training, steps, options)?,
@@ -87,14 +89,14 @@ impl UniPc {
             order: read_order(params)?,
             linear: params.choice("solver_type", false, &solvers)?,
             lower_order_final: params.flag("lower_order_final", true)?,
-            uncorrected: params.numbers("disable_corrector")?.unwrap_or_default(),
+            uncorrected: params.optional_numbers("disable_corrector")?.unwrap_or_default(),
         };
         scheduler.check(params)?;
         Ok(scheduler)
     }
 
     /// Refuses what has no finite update.
-    fn check(&self, params: &Params<'_>) -> Result<()> {
+    fn check(&self, params: &Reader) -> Result<()> {
         if self.schedule.ends_clean && (self.linear || !self.predicts_clean) {
             let supported = "sigma_min with solver_type bh1 or with predict_x0 false";
             return Err(params.unsupported("final_sigmas_type", supported));
