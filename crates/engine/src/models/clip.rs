@@ -61,12 +61,6 @@ impl ClipText {
             config,
         })
     }
-
-    /// Channels of the conditioning.
-    pub fn hidden_size(&self) -> usize {
-        self.config.hidden_size
-    }
-
     /// The longest sequence that the model takes.
     pub fn max_positions(&self) -> usize {
         self.config.max_positions
