@@ -66,12 +66,21 @@ impl Case {
 
 fn open(model: &str, options: Options) -> Model {
     let runtime = Runtime::new(options).unwrap();
+    if model == "tiny-lcm" {
+        let folder = Folder::copy_of("tiny-sd1").with_parts_of("tiny-lcm");
+        return Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+    }
     Model::open(&runtime, &Source::Folder(goldens().join(model))).unwrap()
 }
 
 fn model(name: &str) -> &'static Model {
-    static MODELS: [OnceLock<Model>; 2] = [OnceLock::new(), OnceLock::new()];
-    MODELS[usize::from(name == "tiny-sd2")].get_or_init(|| open(name, Options::default()))
+    static MODELS: [(&str, OnceLock<Model>); 3] = [
+        ("tiny-sd1", OnceLock::new()),
+        ("tiny-sd2", OnceLock::new()),
+        ("tiny-lcm", OnceLock::new()),
+    ];
+    let (_, model) = MODELS.iter().find(|(known, _)| *known == name).unwrap();
+    model.get_or_init(|| open(name, Options::default()))
 }
 
 fn cases() -> Vec<Case> {
@@ -174,6 +183,23 @@ fn a_batch_gives_each_sample_the_bytes_that_it_has_alone() {
 }
 
 #[test]
+fn a_distilled_model_takes_each_sample_of_a_batch_at_its_own_guidance() {
+    let model = model("tiny-lcm");
+    let plans = [1.0, 3.5, 8.0]
+        .map(|guidance| Plan { scheduler: None, ..plan(SchedulerKind::Lcm, guidance, 3, 5) });
+    let begin = |plan| model.begin(plan, None).unwrap();
+    let alone: Vec<RgbImage> = plans.iter().map(|plan| run(model, begin(plan))).collect();
+    assert!(alone[0] != alone[1] && alone[1] != alone[2], "the scale is heard");
+    let mut samples: Vec<Sample> = plans.iter().map(begin).collect();
+    while !samples[0].is_done() {
+        model.step(&mut samples).unwrap();
+    }
+    for (sample, alone) in samples.into_iter().zip(alone) {
+        assert!(model.finish(sample).unwrap() == alone);
+    }
+}
+
+#[test]
 fn a_sample_written_out_at_any_step_continues_with_the_same_bytes() {
     use SchedulerKind::*;
     let model = model("tiny-sd1");
@@ -221,11 +247,14 @@ fn weights_widened_at_load_or_at_use_give_the_same_bytes() {
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
     let initial = RgbImage::new(96, 64);
-    for (widen_below, strength, guidance) in [(0, Some(0.5), 7.5), (1 << 30, None, 1.0)] {
-        let model = open("tiny-sd1", Options { widen_below, ..Options::default() });
+    for (name, widen_below, strength, guidance) in [
+        ("tiny-sd1", 0, Some(0.5), 7.5),
+        ("tiny-sd1", 1 << 30, None, 1.0),
+        ("tiny-lcm", 0, None, 7.5),
+    ] {
+        let model = open(name, Options { widen_below, ..Options::default() });
+        let runtime = model.runtime();
         let plan = Plan { width: 96, strength, ..plan(SchedulerKind::Euler, guidance, 4, 1) };
-        let runtime = Runtime::new(model.runtime().options().clone()).unwrap();
-        let model = Model::open(&runtime, &Source::Folder(goldens().join("tiny-sd1"))).unwrap();
         let planned = model.memory(&plan, 1);
         run(&model, model.begin(&plan, strength.map(|_| &initial)).unwrap());
         assert_eq!(runtime.meter().peak(), planned.activations());
