@@ -97,6 +97,12 @@ impl ModelInfo {
         ((height * scale) as u32, (width * scale) as u32)
     }
 
+    /// Height and width of the latent of an image.
+    pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
+        let scale = self.vae.scale();
+        (height as usize / scale, width as usize / scale)
+    }
+
     /// Sides of images are multiples of this: the VAE's scale, and 8 as diffusers asks.
     pub fn multiple(&self) -> u32 {
         (self.vae.scale() as u32).max(8)

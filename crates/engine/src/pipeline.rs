@@ -184,20 +184,14 @@ impl Model {
         Ok(())
     }
 
-    /// Height and width of the plan's latent.
-    pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
-        let scale = self.info.vae.scale();
-        (height as usize / scale, width as usize / scale)
-    }
-
     /// Values of the plan's latent.
     pub(crate) fn latent_len(&self, plan: &Plan) -> usize {
-        let (height, width) = self.latent_size(plan.width, plan.height);
+        let (height, width) = self.info.latent_size(plan.width, plan.height);
         self.info.vae.latent_channels * height * width
     }
 
     fn latents(&self, rows: &[&[f32]], width: u32, height: u32, meter: &Meter) -> Tensor {
-        let (height, width) = self.latent_size(width, height);
+        let (height, width) = self.info.latent_size(width, height);
         Tensor::images(rows, self.info.vae.latent_channels, height, width, meter)
     }
 

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
-    Error, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source, generate,
+    Error, MemoryPlan, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source, generate,
 };
 use folder::Folder;
+use safetensors::tensor::Dtype;
 use serde::Deserialize;
 
 #[path = "support/folder.rs"]
@@ -259,6 +260,25 @@ fn the_memory_plan_is_what_a_run_takes() {
         run(&model, model.begin(&plan, strength.map(|_| &initial)).unwrap());
         assert_eq!(runtime.meter().peak(), planned.activations());
         assert_eq!(runtime.meter().live(), 0, "activations are all freed");
+    }
+}
+
+#[test]
+fn memory_is_planned_alike_without_the_weights() {
+    let folder = Folder::copy_of("tiny-sd1");
+    for part in ["text_encoder", "unet", "vae"] {
+        folder.cast(part, Dtype::F16);
+    }
+    let options = Options { widen_below: 0, ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let model = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+    for strength in [None, Some(0.5)] {
+        let plan = Plan { strength, ..plan(SchedulerKind::Euler, 7.5, 4, 1) };
+        let with = model.memory(&plan, 2);
+        let without = model.info().memory(&runtime, &plan, 2).unwrap();
+        // Files have headers beside their values.
+        assert!((without.weights..without.weights + (256 << 10)).contains(&with.weights));
+        assert_eq!(MemoryPlan { weights: 0, ..without }, MemoryPlan { weights: 0, ..with });
     }
 }
 
