@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
-    Error, MemoryPlan, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source, generate,
+    Error, MemoryPlan, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source,
+    build_identity, generate,
 };
 use folder::Folder;
 use safetensors::tensor::Dtype;
@@ -338,9 +339,15 @@ fn stored_samples_that_are_broken_or_foreign_are_refused() {
     for end in [0, 1, 20, bytes.len() / 2, bytes.len() - 1] {
         assert!(Sample::restore(model, &bytes[..end]).is_err(), "{end} bytes");
     }
-    let mut foreign = bytes.clone();
-    foreign[3] ^= 1;
-    assert!(Sample::restore(model, &foreign).is_err());
+    // Any part of the build's identity that is another makes it another build.
+    let identity = build_identity();
+    let start = bytes.windows(identity.len()).position(|part| part == identity.as_bytes()).unwrap();
+    for part in identity.split(' ') {
+        let mut foreign = bytes.clone();
+        foreign[start + identity.find(part).unwrap()] ^= 1;
+        let error = Sample::restore(model, &foreign).unwrap_err().to_string();
+        assert!(error.contains("made by") && error.contains(&identity), "{error}");
+    }
 }
 
 #[test]
