@@ -1,11 +1,11 @@
-"""Whole images through diffusers' pipelines: both families, both kinds, every scheduler."""
+"""Whole images through diffusers' pipelines: both families and a distilled model, both kinds, every scheduler."""
 
 from pathlib import Path
 
 import diffusers
 import numpy as np
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+from diffusers import LCMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
 from common import out_dir, save_json, save_tensors
@@ -74,6 +74,19 @@ IMAGE = [
     ("lcm", 6, 0.8, 1.0, CAT, None, 42, 64, 64),
 ]
 
+# The same for a model that was distilled with its guidance: a few steps, and no second prediction.
+LCM_TEXT = [
+    ("own", 4, 8.5, CAT, None, 42, 64, 64),
+    ("own", 3, 1.0, FOX, BAD, 0, 96, 64),
+    ("own", 1, 3.7, CAT, None, 7, 64, 64),
+    ("lcm", 6, 8.5, EMOJI, None, FAR, 64, 64),
+    ("euler", 5, 3.7, CAT, BAD, 3, 64, 64),
+]
+LCM_IMAGE = [
+    ("own", 6, 0.6, 8.5, CAT, None, 42, 64, 64),
+    ("ddim", 8, 0.5, 3.7, FOX, None, 0, 96, 64),
+]
+
 
 def initial_image(width: int, height: int) -> np.ndarray:
     """A smooth gradient with a disc and a bar."""
@@ -88,13 +101,14 @@ def initial_image(width: int, height: int) -> np.ndarray:
 def cases(family: str) -> list[dict]:
     """The list above as records; their names are unique."""
     records = []
-    for scheduler, steps, guidance, prompt, negative, seed, width, height in TEXT:
+    text, image = (LCM_TEXT, LCM_IMAGE) if family == "lcm" else (TEXT, IMAGE)
+    for scheduler, steps, guidance, prompt, negative, seed, width, height in text:
         records.append({
             "kind": "text", "scheduler": scheduler, "steps": steps, "guidance": guidance, "prompt": prompt,
             "negative_prompt": negative, "seed": seed, "width": width, "height": height,
         })
     # Every other one is enough for the second family.
-    for scheduler, steps, strength, guidance, prompt, negative, seed, width, height in IMAGE[:: 1 + (family == "sd2")]:
+    for scheduler, steps, strength, guidance, prompt, negative, seed, width, height in image[:: 1 + (family == "sd2")]:
         records.append({
             "kind": "image", "scheduler": scheduler, "steps": steps, "guidance": guidance, "prompt": prompt,
             "negative_prompt": negative, "seed": seed, "width": width, "height": height,
@@ -143,7 +157,12 @@ def check(name: str, image: np.ndarray) -> None:
 
 
 def load(out: Path, family: str) -> dict:
-    text = StableDiffusionPipeline.from_pretrained(out / f"tiny-{family}")
+    if family == "lcm":
+        unet = UNet2DConditionModel.from_pretrained(out / "tiny-lcm/unet")
+        scheduler = LCMScheduler.from_pretrained(out / "tiny-lcm/scheduler")
+        text = StableDiffusionPipeline.from_pretrained(out / "tiny-sd1", unet=unet, scheduler=scheduler)
+    else:
+        text = StableDiffusionPipeline.from_pretrained(out / f"tiny-{family}")
     pipelines = {"text": text, "image": StableDiffusionImg2ImgPipeline(**text.components, requires_safety_checker=False)}
     for pipeline in pipelines.values():
         pipeline.set_progress_bar_config(disable=True)
@@ -153,7 +172,7 @@ def load(out: Path, family: str) -> dict:
 def main() -> None:
     out = out_dir(__doc__)
     tensors, notes = {}, {"schedulers": {}, "cases": []}
-    for family in ["sd1", "sd2"]:
+    for family in ["sd1", "sd2", "lcm"]:
         pipelines = load(out, family)
         own = pipelines["text"].scheduler
         notes["schedulers"][f"tiny-{family}"] = {

@@ -1,11 +1,13 @@
-"""Tiny random models of both families, as diffusers folders: `tiny-sd1`, `tiny-sd2` and `tiny-vae`."""
+"""Tiny random models of both families, as diffusers folders: `tiny-sd1`, `tiny-sd2`, `tiny-lcm` and `tiny-vae`."""
 
 import json
 import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL, DDIMScheduler, LCMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel,
+)
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -55,7 +57,7 @@ def vae(channels: list[int], groups: int, label: str, contrast: float, **config)
 
 
 def unet(label: str, predicts_noise: bool, **config) -> UNet2DConditionModel:
-    model = UNet2DConditionModel(**UNET, **config).eval()
+    model = UNet2DConditionModel(**(UNET | config)).eval()
     weights.unet(model, label, 0.7 if predicts_noise else 1.0)
     if predicts_noise:
         weights.predict_noise(model, 1.3)
@@ -119,6 +121,16 @@ def main() -> None:
         ),
     )
     edit(out / "tiny-sd2/scheduler/scheduler_config.json", lambda _: SD2_SCHEDULER)
+
+    # What a latent consistency model has of its own; the other parts are those of tiny-sd1.
+    shutil.rmtree(out / "tiny-lcm", ignore_errors=True)
+    distilled = unet(
+        "lcm.unet", True, cross_attention_dim=32, attention_head_dim=2, norm_num_groups=4, sample_size=8,
+        down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"], up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
+        block_out_channels=[8, 16], layers_per_block=1, time_cond_proj_dim=15,
+    )
+    distilled.save_pretrained(out / "tiny-lcm/unet", safe_serialization=True)
+    LCMScheduler.from_config(SD1_SCHEDULER).save_pretrained(out / "tiny-lcm/scheduler")
 
     shutil.rmtree(out / "tiny-vae", ignore_errors=True)
     bare = vae(

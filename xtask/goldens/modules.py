@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 
 from common import out_dir, randn, save_json, save_tensors
 
@@ -109,6 +109,34 @@ def unet(model, label: str, tensors: dict, notes: dict) -> None:
         notes["unet"].append({"name": name, "inner": [key.removeprefix(name + ".") for key in states]})
 
 
+# Name and guidance scale of each sample of the batch, for a UNet that is told the scale.
+GUIDED_CASES = [("unet.g1", [8.5]), ("unet.g3", [1.0, 3.7, 14.0])]
+
+
+def guided_unet(model, label: str, tensors: dict, notes: dict) -> None:
+    notes["unet"] = []
+    for name, scales in GUIDED_CASES:
+        batch = len(scales)
+        sample = randn(f"{label}.{name}.sample", batch, 4, 6, 9)
+        context = randn(f"{label}.{name}.context", batch, 77, model.config.cross_attention_dim)
+        times = torch.tensor([999.0, 259.0, 499.0])[:batch]
+        embedding = guidance_embedding(model, scales)
+        noise = model(sample, times, context, timestep_cond=embedding).sample
+        tensors |= {f"{name}.sample": sample, f"{name}.timesteps": times, f"{name}.context": context}
+        tensors |= {f"{name}.embedding": embedding, f"{name}.noise": noise}
+        notes["unet"].append({"name": name, "guidance": scales})
+
+
+def guidance_embedding(model, scales: list[float]) -> torch.Tensor:
+    """What the pipelines hand to the UNet as `timestep_cond`."""
+    # The method does not look at its pipeline.
+    embed = StableDiffusionPipeline.get_guidance_scale_embedding
+    return torch.cat([
+        embed(None, torch.tensor(scale - 1).repeat(1), embedding_dim=model.config.time_cond_proj_dim)
+        for scale in scales
+    ])
+
+
 def stages(model):
     """The modules whose outputs help to find a mistake."""
     yield "time_embedding", model.time_embedding
@@ -143,6 +171,11 @@ def main() -> None:
     out = out_dir(__doc__)
     family(out, "sd1")
     family(out, "sd2")
+
+    tensors, notes = {}, {"model": "tiny-lcm"}
+    guided_unet(UNet2DConditionModel.from_pretrained(out / "tiny-lcm/unet"), "lcm", tensors, notes)
+    save_tensors(out / "modules-lcm.safetensors", tensors)
+    save_json(out / "modules-lcm.json", notes)
 
     tensors, notes = {}, {"model": "tiny-vae"}
     vae(AutoencoderKL.from_pretrained(out / "tiny-vae"), "bare", tensors, notes)

@@ -10,12 +10,13 @@ import types
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import nn
 
 import images
 from common import out_dir, randn
+from modules import guidance_embedding
 
 
 def moved(right: torch.Tensor, wrong: torch.Tensor) -> float:
@@ -222,6 +223,26 @@ def check_unet(name: str, model, goldens: dict) -> None:
     report(f"{name}.unet.odd", model, answer("unet.odd"), {"upsampled by 2 and cut": no_upsample_size})
 
 
+def check_guided_unet(model, goldens: dict) -> None:
+    """What a UNet makes of the guidance scale that it is told."""
+    sample, times, context = (goldens[f"unet.g3.{part}"] for part in ("sample", "timesteps", "context"))
+    embedding = goldens["unet.g3.embedding"]
+
+    def told(embedding):
+        return lambda model: model(sample, times, context, timestep_cond=embedding).sample
+
+    assert moved(goldens["unet.g3.noise"], told(embedding)(model)) < 1e-5
+    report("lcm.unet", model, told(embedding), {"scale not heard": zero("cond_proj")})
+    half = embedding.shape[1] // 2
+    for name, wrong in {
+        "cosines before sines": torch.cat([embedding[:, half:-1], embedding[:, :half], embedding[:, -1:]], dim=1),
+        "scale, not scale - 1": guidance_embedding(model, [2.0, 4.7, 15.0]),
+        "scale 1 % too large": guidance_embedding(model, [1.01, 3.737, 14.14]),
+    }.items():
+        value = moved(told(embedding)(model), told(wrong)(model))
+        print(f"{'lcm.unet':14} {name:38} {value:9.1e}{'   <-- weak' if value < 1e-3 else ''}", flush=True)
+
+
 def check_vae(name: str, model, goldens: dict) -> None:
     image, latents = goldens["vae.encode.40x24.image"], goldens["vae.decode.40x24.latents"]
     breakages = {
@@ -282,6 +303,8 @@ def main() -> None:
         check_vae(name, pipeline.vae, goldens)
         check_unet(name, pipeline.unet, goldens)
         check_images(name, pipelines)
+    unet = UNet2DConditionModel.from_pretrained(out / "tiny-lcm/unet")
+    check_guided_unet(unet, load_file(out / "modules-lcm.safetensors"))
     goldens = load_file(out / "modules-vae.safetensors")
     check_vae("bare", AutoencoderKL.from_pretrained(out / "tiny-vae"), goldens)
 

@@ -74,11 +74,7 @@ fn write(family: Family, folder: &Path) -> anyhow::Result<()> {
     ensure!(!folder.exists(), "{} exists already", folder.display());
     let part = folder.with_extension("part");
     copy_tokenizer(family, &part)?;
-    for (name, config) in configs::all(family) {
-        let path = part.join(name);
-        fs::create_dir_all(path.parent().unwrap_or(&part))?;
-        fs::write(&path, format!("{config:#}\n")).with_context(|| path.display().to_string())?;
-    }
+    write_configs(family, &part)?;
     let tensors = required_tensors(&ModelInfo::read(&Source::Folder(part.clone()))?)?;
     for (component, file) in [
         ("text_encoder", "model.safetensors"),
@@ -90,6 +86,15 @@ fn write(family: Family, folder: &Path) -> anyhow::Result<()> {
             .with_context(|| path.display().to_string())?;
     }
     fs::rename(&part, folder).with_context(|| folder.display().to_string())
+}
+
+fn write_configs(family: Family, folder: &Path) -> anyhow::Result<()> {
+    for (name, config) in configs::all(family) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        fs::write(&path, format!("{config:#}\n")).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 fn write_weights<'a>(
@@ -112,4 +117,67 @@ fn copy_tokenizer(family: Family, folder: &Path) -> anyhow::Result<()> {
         fs::copy(entry.path(), target.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use diffusion_engine::{Options, Plan, Runtime};
+
+    use super::*;
+
+    const LIMIT: u64 = 8 << 30;
+
+    /// What the configurations of a family say.
+    fn info(family: Family) -> ModelInfo {
+        let folder = tempfile::tempdir().unwrap();
+        write_configs(family, folder.path()).unwrap();
+        ModelInfo::read(&Source::Folder(folder.path().to_owned())).unwrap()
+    }
+
+    /// The numbers of parameters that the real models are known to have.
+    #[test]
+    fn the_configurations_are_those_of_the_real_models() {
+        for (family, sizes) in [
+            (Family::Sd1, [123_060_480, 859_520_964, 83_653_863]),
+            (Family::Sd2, [340_387_840, 865_910_724, 83_653_863]),
+        ] {
+            let tensors = required_tensors(&info(family)).unwrap();
+            let found = ["text_encoder", "unet", "vae"].map(|component| {
+                let tensors = tensors.iter().filter(|tensor| tensor.component == component);
+                tensors.map(|tensor| tensor.shape.iter().product::<usize>()).sum::<usize>()
+            });
+            assert_eq!(found, sizes, "{family:?}");
+        }
+    }
+
+    /// The full-size models run at their native sizes within 8 GiB, also on a machine of many
+    /// processors, each of which takes scratch of its own.
+    #[test]
+    fn full_size_models_fit_into_8_gib() {
+        let options = Options { threads: NonZeroUsize::new(16), ..Options::default() };
+        let runtime = Runtime::new(options).unwrap();
+        for (family, side) in [(Family::Sd1, 512), (Family::Sd2, 768)] {
+            let info = info(family);
+            assert_eq!(info.native_size(), (side, side));
+            for strength in [None, Some(0.8)] {
+                let plan = Plan {
+                    prompt: "a lighthouse".to_owned(),
+                    negative_prompt: String::new(),
+                    width: side,
+                    height: side,
+                    steps: 50,
+                    guidance: 7.5,
+                    scheduler: None,
+                    seed: 0,
+                    strength,
+                };
+                let planned = info.memory(&runtime, &plan, 1).unwrap();
+                println!("{family:?}, strength {strength:?}: {} MiB", planned.total() >> 20);
+                assert!(planned.total() < LIMIT, "{family:?}, strength {strength:?}: {planned:?}");
+                assert!(planned.step.min(planned.finish) > 128 << 20, "nothing was walked past");
+            }
+        }
+    }
 }

@@ -80,16 +80,8 @@ impl ModelInfo {
                 ));
             }
         }
-        let scheduler = "scheduler/scheduler_config.json";
-        let path = source.path(scheduler);
-        let Some(bytes) = source.read(scheduler)? else {
-            return Err(Error::io(path, std::io::ErrorKind::NotFound.into()));
-        };
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) => return Err(Error::malformed(path, error)),
-        };
-        let scheduler = SchedulerConfig::parse(path, text)?;
+        let scheduler = Reader::open(source, "scheduler/scheduler_config.json")?;
+        let scheduler = SchedulerConfig::new(scheduler);
         Ok(Self { text: encoder, unet, vae, scheduler })
     }
 
@@ -103,6 +95,12 @@ impl ModelInfo {
         let (height, width) = self.unet.sample_size.unwrap_or((64, 64));
         let scale = self.vae.scale();
         ((height * scale) as u32, (width * scale) as u32)
+    }
+
+    /// Height and width of the latent of an image.
+    pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
+        let scale = self.vae.scale();
+        (height as usize / scale, width as usize / scale)
     }
 
     /// Sides of images are multiples of this: the VAE's scale, and 8 as diffusers asks.

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod error;
+mod identity;
 pub mod images;
 mod info;
 mod memory;
@@ -22,6 +23,7 @@ pub mod tokenizer;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use identity::build_identity;
 pub use info::{Family, ModelInfo};
 pub use memory::MemoryPlan;
 pub use model::Model;

@@ -1,8 +1,15 @@
 //! What a plan will take, before anything is allocated.
 
+use diffusion_kernels as kernels;
+
+use crate::Result;
+use crate::info::ModelInfo;
 use crate::model::Model;
+use crate::models::{ClipText, UNet, Vae};
 use crate::ops::{Meter, Shape, Tensor};
 use crate::plan::Plan;
+use crate::required::Hollow;
+use crate::runtime::Runtime;
 
 /// Bytes that a plan takes at its peak in each phase, beside the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,15 +22,17 @@ pub struct MemoryPlan {
     pub step: u64,
     /// VAE decoder.
     pub finish: u64,
+    /// Working memory that the threads keep from op to op.
+    pub threads: u64,
 }
 
 impl MemoryPlan {
     /// The peak.
     pub fn total(&self) -> u64 {
-        self.weights + self.activations()
+        self.weights + self.threads + self.activations()
     }
 
-    /// The peak of all but the weights.
+    /// The peak of tensors, and of what an op needs while it runs.
     pub fn activations(&self) -> u64 {
         self.begin.max(self.step).max(self.finish)
     }
@@ -34,40 +43,83 @@ impl Model {
     ///
     /// The networks are walked with tensors that have shapes and no values, so the figure follows
     /// every tensor and every kernel's scratch of the real run. Pixels and latents outside the
-    /// networks, and the matrix product's packing buffers (some MiB a thread), come on top.
+    /// networks come on top.
     pub fn memory(&self, plan: &Plan, samples: usize) -> MemoryPlan {
+        let walk = Walk {
+            info: &self.info,
+            text: &self.text,
+            unet: &self.unet,
+            vae: &self.vae,
+            tokens: self.tokenizer.max_length().min(self.text.max_positions()),
+        };
+        self.runtime.run(|| walk.plan(plan, samples, self.weight_bytes()))
+    }
+}
+
+impl ModelInfo {
+    /// As [`Model::memory`], for a model of this configuration that is not at hand: with its
+    /// weights in 16 bits, and on the threads of `runtime`.
+    ///
+    /// # Errors
+    /// The operating system gives no address space for tensors of these sizes.
+    pub fn memory(&self, runtime: &Runtime, plan: &Plan, samples: usize) -> Result<MemoryPlan> {
+        let hollow = Hollow::new(self)?;
+        let values = hollow.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
+        let weights = values.map(|values| 2 * values as u64).sum();
+        let walk = Walk {
+            info: self,
+            text: &hollow.text,
+            unet: &hollow.unet,
+            vae: &hollow.vae,
+            tokens: self.text.max_positions,
+        };
+        Ok(runtime.run(|| walk.plan(plan, samples, weights)))
+    }
+}
+
+/// Networks, with or without weights, to be walked on the threads that will compute.
+struct Walk<'a> {
+    info: &'a ModelInfo,
+    text: &'a ClipText,
+    unet: &'a UNet,
+    vae: &'a Vae,
+    /// Tokens of a text.
+    tokens: usize,
+}
+
+impl Walk<'_> {
+    fn plan(&self, plan: &Plan, samples: usize, weights: u64) -> MemoryPlan {
         let guided = plan.is_guided() && self.info.unet.guidance_channels.is_none();
         let rows = samples * if guided { 2 } else { 1 };
-        let (height, width) = self.latent_size(plan.width, plan.height);
+        let (height, width) = self.info.latent_size(plan.width, plan.height);
         let channels = self.info.vae.latent_channels;
-        self.runtime.run(|| {
+        let meter = Meter::planning();
+        let ids = vec![0; self.tokens];
+        let conditioning: Vec<_> = (0..rows)
+            .filter_map(|_| self.text.forward(&ids, &meter).ok())
+            .map(|hidden| self.unet.condition(&hidden))
+            .collect();
+        let texts: Vec<_> = conditioning.iter().collect();
+        // Begin and finish are done a sample at a time, beside the conditioning of all.
+        let held = meter.live();
+        let mut begin = meter.peak();
+        if plan.strength.is_some() {
             let meter = Meter::planning();
-            let ids = vec![0; self.tokenizer.max_length().min(self.text.max_positions())];
-            let conditioning: Vec<_> = (0..rows)
-                .filter_map(|_| self.text.forward(&ids, &meter).ok())
-                .map(|hidden| self.unet.condition(&hidden))
-                .collect();
-            let texts: Vec<_> = conditioning.iter().collect();
-            // Begin and finish are done a sample at a time, beside the conditioning of all.
-            let held = meter.live();
-            let mut begin = meter.peak();
-            if plan.strength.is_some() {
-                let meter = Meter::planning();
-                let (height, width) = (plan.height as usize, plan.width as usize);
-                self.vae.encode(&planned(1, height, width, 3, &meter));
-                begin = begin.max(held + meter.peak());
-            }
-            if !texts.is_empty() {
-                let latents = planned(rows, height, width, channels, &meter);
-                let timesteps = vec![0.0; rows];
-                self.unet.forward(&latents, &timesteps, &texts, &[]);
-            }
-            let step = meter.peak();
-            let meter = Meter::planning();
-            self.vae.decode(&planned(1, height, width, channels, &meter));
-            let finish = held + meter.peak();
-            MemoryPlan { weights: self.weight_bytes(), begin, step, finish }
-        })
+            let (height, width) = (plan.height as usize, plan.width as usize);
+            self.vae.encode(&planned(1, height, width, 3, &meter));
+            begin = begin.max(held + meter.peak());
+        }
+        if !texts.is_empty() {
+            let latents = planned(rows, height, width, channels, &meter);
+            let timesteps = vec![0.0; rows];
+            self.unet.forward(&latents, &timesteps, &texts, &[]);
+        }
+        let step = meter.peak();
+        let meter = Meter::planning();
+        self.vae.decode(&planned(1, height, width, channels, &meter));
+        let finish = held + meter.peak();
+        let threads = (rayon::current_num_threads() * kernels::thread_scratch()) as u64;
+        MemoryPlan { weights, begin, step, finish, threads }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::models::{ClipText, UNet, Vae};
 use crate::ops::{Residency, Taken};
 use crate::runtime::Runtime;
 use crate::source::Source;
-use crate::tokenizer::{Tokenizer, TokenizerFiles};
+use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ impl Model {
     /// into the memory limit.
     pub fn open(runtime: &Runtime, source: &Source) -> Result<Self> {
         let info = ModelInfo::read(source)?;
-        let tokenizer = open_tokenizer(source)?;
+        let tokenizer = Tokenizer::open(source, "tokenizer")?;
         let (length, positions) = (tokenizer.max_length(), info.text.max_positions);
         if length > positions {
             return Err(Error::malformed(
@@ -94,23 +94,4 @@ impl Model {
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
     }
-}
-
-fn open_tokenizer(source: &Source) -> Result<Tokenizer> {
-    let read = |name: &str| source.read(&format!("tokenizer/{name}"));
-    let json = read("tokenizer.json")?;
-    let vocab = read("vocab.json")?;
-    let merges = read("merges.txt")?;
-    let config = read("tokenizer_config.json")?;
-    let special = read("special_tokens_map.json")?;
-    let added = read("added_tokens.json")?;
-    Tokenizer::from_parts(TokenizerFiles {
-        tokenizer_json: json.as_deref(),
-        vocab: vocab.as_deref(),
-        merges: merges.as_deref(),
-        config: config.as_deref(),
-        special_tokens_map: special.as_deref(),
-        added_tokens: added.as_deref(),
-        place: &source.path("tokenizer"),
-    })
 }

@@ -176,7 +176,8 @@ impl Model {
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();
-            let needed = weights + self.memory(plan, 1).activations();
+            let planned = self.memory(plan, 1);
+            let needed = weights + planned.threads + planned.activations();
             if needed > limit {
                 return Err(Error::Memory { needed, limit });
             }
@@ -184,20 +185,14 @@ impl Model {
         Ok(())
     }
 
-    /// Height and width of the plan's latent.
-    pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
-        let scale = self.info.vae.scale();
-        (height as usize / scale, width as usize / scale)
-    }
-
     /// Values of the plan's latent.
     pub(crate) fn latent_len(&self, plan: &Plan) -> usize {
-        let (height, width) = self.latent_size(plan.width, plan.height);
+        let (height, width) = self.info.latent_size(plan.width, plan.height);
         self.info.vae.latent_channels * height * width
     }
 
     fn latents(&self, rows: &[&[f32]], width: u32, height: u32, meter: &Meter) -> Tensor {
-        let (height, width) = self.latent_size(width, height);
+        let (height, width) = self.info.latent_size(width, height);
         Tensor::images(rows, self.info.vae.latent_channels, height, width, meter)
     }
 

@@ -25,19 +25,38 @@ pub struct Required {
 /// # Errors
 /// The operating system gives no address space for tensors of these sizes.
 pub fn required_tensors(info: &ModelInfo) -> Result<Vec<Required>> {
-    let (text, unet, vae) = (Listing::default(), Listing::default(), Listing::default());
-    ClipText::load(Weights::listing(&text), info.text.clone(), Residency::Stored)?;
-    UNet::load(&Weights::listing(&unet), info.unet.clone(), Residency::Stored)?;
-    Vae::load(Weights::listing(&vae), info.vae.clone(), Residency::Stored)?;
-    let components = [("text_encoder", "text_model.", text), ("unet", "", unet), ("vae", "", vae)];
-    Ok(components
-        .into_iter()
-        .flat_map(|(component, prefix, listing)| {
-            listing.take().into_iter().map(move |(name, shape)| Required {
-                component,
-                name: format!("{prefix}{name}"),
-                shape,
+    Ok(Hollow::new(info)?.tensors)
+}
+
+/// The networks of a configuration without their weights.
+pub(crate) struct Hollow {
+    pub(crate) text: ClipText,
+    pub(crate) unet: UNet,
+    pub(crate) vae: Vae,
+    /// The tensors that they asked for.
+    pub(crate) tensors: Vec<Required>,
+}
+
+impl Hollow {
+    pub(crate) fn new(info: &ModelInfo) -> Result<Self> {
+        let listings = [(); 3].map(|()| Listing::default());
+        let [text, unet, vae] = &listings;
+        let stored = Residency::Stored;
+        let text = ClipText::load(Weights::listing(text), info.text.clone(), stored)?;
+        let unet = UNet::load(&Weights::listing(unet), info.unet.clone(), stored)?;
+        let vae = Vae::load(Weights::listing(vae), info.vae.clone(), stored)?;
+        let components = [("text_encoder", "text_model."), ("unet", ""), ("vae", "")];
+        let tensors = components
+            .into_iter()
+            .zip(&listings)
+            .flat_map(|((component, prefix), listing)| {
+                listing.take().into_iter().map(move |(name, shape)| Required {
+                    component,
+                    name: format!("{prefix}{name}"),
+                    shape,
+                })
             })
-        })
-        .collect())
+            .collect();
+        Ok(Self { text, unet, vae, tensors })
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::build_identity;
 use crate::model::Model;
 use crate::models::Conditioning;
 use crate::noise::Generator;
@@ -34,6 +35,7 @@ pub struct Sample {
 /// A sample as written out. Conditioning and schedule follow from the plan and are made anew.
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    /// [`build_identity`].
     build: String,
     /// [`Model::fingerprint`] of the model that it was begun on.
     model: u64,
@@ -41,11 +43,6 @@ struct Saved {
     latent: Vec<f32>,
     state: State,
     noise: Generator,
-}
-
-/// What must be equal for a stored state to be continued with the same bytes.
-fn build() -> String {
-    format!("{} {}", env!("CARGO_PKG_VERSION"), diffusion_kernels::instruction_set())
 }
 
 impl Sample {
@@ -81,7 +78,7 @@ impl Sample {
     /// None that is known of; encoding is fallible in principle.
     pub fn save(&self) -> Result<Vec<u8>> {
         let saved = Saved {
-            build: build(),
+            build: build_identity(),
             model: self.model,
             plan: self.plan.clone(),
             latent: self.latent.clone(),
@@ -99,8 +96,9 @@ impl Sample {
     pub fn restore(model: &Model, bytes: &[u8]) -> Result<Self> {
         let broken = |what: &str| Error::Invalid(format!("stored sample: {what}"));
         let saved: Saved = postcard::from_bytes(bytes).map_err(|e| broken(&e.to_string()))?;
-        if saved.build != build() {
-            return Err(broken(&format!("made by {}, this is {}", saved.build, build())));
+        let build = build_identity();
+        if saved.build != build {
+            return Err(broken(&format!("made by {:?}, this is {build:?}", saved.build)));
         }
         if saved.model != model.fingerprint {
             return Err(broken("begun on another model"));

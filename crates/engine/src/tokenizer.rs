@@ -8,14 +8,13 @@
 mod files;
 mod special;
 
-use std::path::Path;
-
 use tokenizers::SplitDelimiterBehavior;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::{self, Lowercase, NFC, Replace, replace::ReplacePattern};
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::pre_tokenizers::{self, byte_level::ByteLevel};
 
+use crate::source::Source;
 use crate::{Error, Result};
 
 pub use files::TokenizerFiles;
@@ -52,14 +51,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a tokenizer folder: `tokenizer.json`, or `vocab.json` and `merges.txt`, and where there
-    /// are such `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+    /// Reads a model's tokenizer `folder`: `tokenizer.json`, or `vocab.json` and `merges.txt`, and
+    /// where there are such `tokenizer_config.json`, `special_tokens_map.json` and
+    /// `added_tokens.json`.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when a file cannot be read, else those of [`from_parts`](Self::from_parts).
-    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        files::read(dir.as_ref())
+    pub fn open(source: &Source, folder: &str) -> Result<Self> {
+        files::read(source, folder)
     }
 
     /// Makes a tokenizer of the contents of its files.
@@ -124,17 +124,6 @@ impl Tokenizer {
     /// How many ids [`encode`](Self::encode) gives, the begin and end tokens included: 77 for CLIP.
     pub fn max_length(&self) -> usize {
         self.max_length
-    }
-
-    /// The id of the end token, at which CLIP's text encoder pools.
-    pub fn end_id(&self) -> u32 {
-        self.end
-    }
-
-    /// One more than the largest id that [`encode`](Self::encode) can give, so the least number of
-    /// embeddings that a text encoder must have.
-    pub fn id_limit(&self) -> u32 {
-        self.inner.get_vocab(true).into_values().max().map_or(0, |id| id.saturating_add(1))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/folder.rs"]
+#[allow(dead_code)]
 mod folder;
 
 use diffusion_engine::images::RgbImage;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use diffusion_engine::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
-use diffusion_engine::models::{ClipText, UNet, Vae};
+use diffusion_engine::models::{ClipText, UNet, Vae, guidance_embedding};
 use diffusion_engine::ops::{Meter, Residency, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
@@ -58,6 +58,27 @@ fn text_encoder() {
     }
 }
 
+/// The predictions of a golden case, one row of the batch after the other.
+fn predict(unet: &UNet, goldens: &Goldens, case: &str, guidance: &[Vec<f32>]) -> Vec<f32> {
+    let name = |part: &str| format!("unet.{case}.{part}");
+    let meter = Meter::new();
+    let timesteps = goldens.floats(&name("timesteps"));
+    let shape = goldens.shape(&name("sample"));
+    let (channels, height, width) = (shape[1], shape[2], shape[3]);
+    let sample = goldens.floats(&name("sample"));
+    let rows: Vec<&[f32]> = sample.chunks(channels * height * width).collect();
+    let latents = Tensor::images(&rows, channels, height, width, &meter);
+    let context = goldens.floats(&name("context"));
+    let hidden = goldens.shape(&name("context"))[2];
+    let conditioning: Vec<_> = context
+        .chunks(77 * hidden)
+        .map(|row| unet.condition(&Tensor::sequences(&[row], hidden, &meter)))
+        .collect();
+    let conditioning: Vec<_> = conditioning.iter().collect();
+    let noise = unet.forward(&latents, &timesteps, &conditioning, guidance);
+    (0..rows.len()).flat_map(|row| noise.planes(row)).collect()
+}
+
 #[test]
 fn unet_predictions() {
     for (model, file) in [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2")] {
@@ -65,26 +86,29 @@ fn unet_predictions() {
         for residency in BOTH {
             let unet = unet(model, residency);
             for case in ["b1", "b3", "odd", "small", "thin", "wide"] {
-                let name = |part: &str| format!("unet.{case}.{part}");
-                let meter = Meter::new();
-                let timesteps = goldens.floats(&name("timesteps"));
-                let shape = goldens.shape(&name("sample"));
-                let (channels, height, width) = (shape[1], shape[2], shape[3]);
-                let sample = goldens.floats(&name("sample"));
-                let rows: Vec<&[f32]> = sample.chunks(channels * height * width).collect();
-                let latents = Tensor::images(&rows, channels, height, width, &meter);
-                let context = goldens.floats(&name("context"));
-                let hidden = goldens.shape(&name("context"))[2];
-                let conditioning: Vec<_> = context
-                    .chunks(77 * hidden)
-                    .map(|row| unet.condition(&Tensor::sequences(&[row], hidden, &meter)))
-                    .collect();
-                let conditioning: Vec<_> = conditioning.iter().collect();
-                let noise = unet.forward(&latents, &timesteps, &conditioning, &[]);
-                let got: Vec<f32> = (0..rows.len()).flat_map(|row| noise.planes(row)).collect();
-                let want = goldens.floats(&name("noise"));
+                let got = predict(&unet, &goldens, case, &[]);
+                let want = goldens.floats(&format!("unet.{case}.noise"));
                 assert_close(&format!("{model} unet {case}"), &got, &want, TOLERANCE);
             }
+        }
+    }
+}
+
+/// A UNet that was distilled with its guidance takes the scale as an input.
+#[test]
+fn unet_predictions_under_a_guidance_scale() {
+    let goldens = Goldens::open("modules-lcm");
+    for residency in BOTH {
+        let unet = unet("tiny-lcm", residency);
+        for (case, scales) in [("g1", &[8.5][..]), ("g3", &[1.0, 3.7, 14.0])] {
+            let channels = goldens.shape(&format!("unet.{case}.embedding"))[1];
+            let guidance: Vec<_> =
+                scales.iter().map(|scale| guidance_embedding(*scale, channels)).collect();
+            let want = goldens.floats(&format!("unet.{case}.embedding"));
+            assert_close(&format!("embedding {case}"), &guidance.concat(), &want, TOLERANCE);
+            let got = predict(&unet, &goldens, case, &guidance);
+            let want = goldens.floats(&format!("unet.{case}.noise"));
+            assert_close(&format!("tiny-lcm unet {case}"), &got, &want, TOLERANCE);
         }
     }
 }

@@ -7,9 +7,11 @@ use std::sync::OnceLock;
 
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
-    Error, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source, generate,
+    Error, MemoryPlan, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source,
+    build_identity, generate,
 };
 use folder::Folder;
+use safetensors::tensor::Dtype;
 use serde::Deserialize;
 
 #[path = "support/folder.rs"]
@@ -66,12 +68,21 @@ impl Case {
 
 fn open(model: &str, options: Options) -> Model {
     let runtime = Runtime::new(options).unwrap();
+    if model == "tiny-lcm" {
+        let folder = Folder::copy_of("tiny-sd1").with_parts_of("tiny-lcm");
+        return Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+    }
     Model::open(&runtime, &Source::Folder(goldens().join(model))).unwrap()
 }
 
 fn model(name: &str) -> &'static Model {
-    static MODELS: [OnceLock<Model>; 2] = [OnceLock::new(), OnceLock::new()];
-    MODELS[usize::from(name == "tiny-sd2")].get_or_init(|| open(name, Options::default()))
+    static MODELS: [(&str, OnceLock<Model>); 3] = [
+        ("tiny-sd1", OnceLock::new()),
+        ("tiny-sd2", OnceLock::new()),
+        ("tiny-lcm", OnceLock::new()),
+    ];
+    let (_, model) = MODELS.iter().find(|(known, _)| *known == name).unwrap();
+    model.get_or_init(|| open(name, Options::default()))
 }
 
 fn cases() -> Vec<Case> {
@@ -174,6 +185,23 @@ fn a_batch_gives_each_sample_the_bytes_that_it_has_alone() {
 }
 
 #[test]
+fn a_distilled_model_takes_each_sample_of_a_batch_at_its_own_guidance() {
+    let model = model("tiny-lcm");
+    let plans = [1.0, 3.5, 8.0]
+        .map(|guidance| Plan { scheduler: None, ..plan(SchedulerKind::Lcm, guidance, 3, 5) });
+    let begin = |plan| model.begin(plan, None).unwrap();
+    let alone: Vec<RgbImage> = plans.iter().map(|plan| run(model, begin(plan))).collect();
+    assert!(alone[0] != alone[1] && alone[1] != alone[2], "the scale is heard");
+    let mut samples: Vec<Sample> = plans.iter().map(begin).collect();
+    while !samples[0].is_done() {
+        model.step(&mut samples).unwrap();
+    }
+    for (sample, alone) in samples.into_iter().zip(alone) {
+        assert!(model.finish(sample).unwrap() == alone);
+    }
+}
+
+#[test]
 fn a_sample_written_out_at_any_step_continues_with_the_same_bytes() {
     use SchedulerKind::*;
     let model = model("tiny-sd1");
@@ -206,7 +234,7 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn weights_widened_at_load_or_at_use_give_the_same_bytes() {
+fn weights_packed_once_or_at_each_use_give_the_same_bytes() {
     let plan = plan(SchedulerKind::Euler, 7.5, 3, 1);
     let images: Vec<RgbImage> = [0, 1 << 30]
         .into_iter()
@@ -221,15 +249,37 @@ fn weights_widened_at_load_or_at_use_give_the_same_bytes() {
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
     let initial = RgbImage::new(96, 64);
-    for (pack_below, strength, guidance) in [(0, Some(0.5), 7.5), (1 << 30, None, 1.0)] {
-        let model = open("tiny-sd1", Options { pack_below, ..Options::default() });
+    for (name, pack_below, strength, guidance) in [
+        ("tiny-sd1", 0, Some(0.5), 7.5),
+        ("tiny-sd1", 1 << 30, None, 1.0),
+        ("tiny-lcm", 0, None, 7.5),
+    ] {
+        let model = open(name, Options { pack_below, ..Options::default() });
+        let runtime = model.runtime();
         let plan = Plan { width: 96, strength, ..plan(SchedulerKind::Euler, guidance, 4, 1) };
-        let runtime = Runtime::new(model.runtime().options().clone()).unwrap();
-        let model = Model::open(&runtime, &Source::Folder(goldens().join("tiny-sd1"))).unwrap();
         let planned = model.memory(&plan, 1);
         run(&model, model.begin(&plan, strength.map(|_| &initial)).unwrap());
         assert_eq!(runtime.meter().peak(), planned.activations());
         assert_eq!(runtime.meter().live(), 0, "activations are all freed");
+    }
+}
+
+#[test]
+fn memory_is_planned_alike_without_the_weights() {
+    let folder = Folder::copy_of("tiny-sd1");
+    for part in ["text_encoder", "unet", "vae"] {
+        folder.cast(part, Dtype::F16);
+    }
+    let options = Options { pack_below: 0, ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let model = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+    for strength in [None, Some(0.5)] {
+        let plan = Plan { strength, ..plan(SchedulerKind::Euler, 7.5, 4, 1) };
+        let with = model.memory(&plan, 2);
+        let without = model.info().memory(&runtime, &plan, 2).unwrap();
+        // Files have headers beside their values.
+        assert!((without.weights..without.weights + (256 << 10)).contains(&with.weights));
+        assert_eq!(MemoryPlan { weights: 0, ..without }, MemoryPlan { weights: 0, ..with });
     }
 }
 
@@ -289,9 +339,15 @@ fn stored_samples_that_are_broken_or_foreign_are_refused() {
     for end in [0, 1, 20, bytes.len() / 2, bytes.len() - 1] {
         assert!(Sample::restore(model, &bytes[..end]).is_err(), "{end} bytes");
     }
-    let mut foreign = bytes.clone();
-    foreign[3] ^= 1;
-    assert!(Sample::restore(model, &foreign).is_err());
+    // Any part of the build's identity that is another makes it another build.
+    let identity = build_identity();
+    let start = bytes.windows(identity.len()).position(|part| part == identity.as_bytes()).unwrap();
+    for part in identity.split(' ') {
+        let mut foreign = bytes.clone();
+        foreign[start + identity.find(part).unwrap()] ^= 1;
+        let error = Sample::restore(model, &foreign).unwrap_err().to_string();
+        assert!(error.contains("made by") && error.contains(&identity), "{error}");
+    }
 }
 
 #[test]

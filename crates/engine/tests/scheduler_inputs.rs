@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use diffusion_engine::config::Reader;
 use diffusion_engine::noise::Generator;
 use diffusion_engine::schedulers::{
     Scheduler, SchedulerConfig, SchedulerKind, State, begin_index, build,
@@ -16,7 +17,7 @@ fn build_json(
     steps: usize,
 ) -> Result<Box<dyn Scheduler>> {
     let Value::Object(values) = config else { panic!("a configuration is an object") };
-    build(&SchedulerConfig::from_values("scheduler_config.json", values), kind, steps)
+    build(&SchedulerConfig::new(Reader::new("scheduler_config.json", values)), kind, steps)
 }
 
 #[test]
@@ -270,7 +271,7 @@ proptest! {
     ) {
         let mut values: Map<String, Value> = pairs.into_iter().collect();
         values.insert("_class_name".into(), class.into());
-        let config = SchedulerConfig::from_values("scheduler_config.json", values);
+        let config = SchedulerConfig::new(Reader::new("scheduler_config.json", values));
         if let Ok(scheduler) = build(&config, kind, steps) {
             prop_assert!(!scheduler.timesteps().is_empty());
             prop_assert!(scheduler.timesteps().iter().all(|t| t.is_finite()));
@@ -289,6 +290,6 @@ proptest! {
     /// No text panics.
     #[test]
     fn no_text_panics(text in r#"[{}"\\:, a-zé0-9NaInfity-]{0,40}"#) {
-        let _ = SchedulerConfig::parse("scheduler_config.json", &text);
+        let _ = Reader::parse("scheduler_config.json", text.as_bytes());
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use diffusion_engine::Result;
+use diffusion_engine::config::Reader;
 use diffusion_engine::noise::Generator;
 use diffusion_engine::schedulers::{
     Scheduler, SchedulerConfig, SchedulerKind, State, begin_index, build,
@@ -45,7 +46,8 @@ impl Case {
     }
 
     fn build(&self) -> Result<Box<dyn Scheduler>> {
-        let config = SchedulerConfig::from_values("scheduler_config.json", self.config.clone());
+        let config =
+            SchedulerConfig::new(Reader::new("scheduler_config.json", self.config.clone()));
         build(&config, self.kind, self.steps)
     }
 

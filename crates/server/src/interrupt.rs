@@ -1,7 +1,10 @@
-//! Ctrl-C: the first asks the work to stop at the next step, the second ends the process.
+//! Ctrl-C: the first asks the work to stop at the next step, the second ends the process at once.
+//! Neither leaves a file half written.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::whole;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
@@ -12,6 +15,8 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::Relaxed) {
+            // Kept to the end, so that no other thread begins a file.
+            let _discarded = whole::discard();
             std::process::exit(130);
         }
     })?;

@@ -6,6 +6,7 @@ mod cli;
 mod embedded;
 mod interrupt;
 mod output;
+mod whole;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,5 @@
-//! Files that are whole or not there, and what a PNG says of how it was made.
+//! What is told in words: lines for the terminal, and what a PNG says of how it was made.
 
-use std::io::Write;
-use std::path::Path;
-
-use anyhow::Context;
 use diffusion_engine::images::{RgbImage, encode_png};
 use diffusion_engine::{Plan, SchedulerKind};
 
@@ -14,29 +10,6 @@ pub(crate) fn one_line(text: &str) -> String {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
-}
-
-/// Writes a file under a temporary name beside it, then renames it.
-///
-/// # Errors
-/// The file cannot be written.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private to the user; results are as any file that the user writes.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.prefix(".partial-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path)?;
-        std::io::Result::Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A PNG that tells how it was made: the `parameters` text that tools of the field read, and the
@@ -127,14 +100,5 @@ mod tests {
     #[test]
     fn names_cannot_steer_the_terminal() {
         assert_eq!(one_line("ü \"a\"\n\u{1b}[2J\u{9b}"), "ü \"a\"\\n\\u{1b}[2J\\u{9b}");
-    }
-
-    #[test]
-    fn a_failed_write_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("taken");
-        std::fs::create_dir(&target).unwrap();
-        assert!(write_atomically(&target, b"image").is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -43,7 +43,7 @@ impl ClipTextConfig {
             heads: config.size("num_attention_heads", 8)?,
             max_positions: config.size("max_position_embeddings", 77)?,
             activation: config.activation("hidden_act", Activation::QuickGelu)?,
-            epsilon: config.number("layer_norm_eps", 1e-5)? as f32,
+            epsilon: config.finite("layer_norm_eps", 1e-5)? as f32,
         };
         if !read.hidden_size.is_multiple_of(read.heads) {
             return Err(config.unsupported("num_attention_heads", "it must divide hidden_size"));

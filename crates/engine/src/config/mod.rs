@@ -5,6 +5,7 @@
 //! error that names it.
 
 mod clip;
+mod python;
 mod reader;
 mod unet;
 mod vae;

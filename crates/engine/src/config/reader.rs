@@ -1,22 +1,29 @@
 //! Typed access to one JSON configuration, with errors that name file, key and value.
 
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::python;
 use crate::ops::Activation;
 use crate::source::Source;
 use crate::{Error, Result};
 
 /// No dimension of a Stable Diffusion model comes near this; larger ones are refused before they
 /// can overflow anything.
-const MAX_SIZE: u64 = 1 << 20;
+const MAX_SIZE: usize = 1 << 20;
 
 /// Likewise, no block or transformer has near as many layers.
 pub(super) const MAX_LAYERS: usize = 256;
 
 /// One configuration file.
-#[derive(Debug, Clone)]
+///
+/// Every method takes the default of a class for a key that is not there. A value of the wrong type
+/// or out of range is [`Error::Malformed`], one that is not implemented [`Error::Unsupported`].
+/// `null` is a value of its own, and none of the right type, but for keys that a class gives no
+/// other default: those are *optional* here.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reader {
     path: PathBuf,
     values: Map<String, Value>,
@@ -26,33 +33,41 @@ impl Reader {
     /// Reads a configuration that must exist.
     ///
     /// # Errors
-    /// The file is missing, not JSON, or not an object.
+    /// The file is missing, or as for [`Reader::parse`].
     pub fn open(source: &Source, relative: &str) -> Result<Self> {
         let path = source.path(relative);
-        match source.json(relative)? {
-            Some(Value::Object(values)) => Ok(Self { path, values }),
-            Some(_) => Err(Error::malformed(path, "not a JSON object")),
+        match source.read(relative)? {
+            Some(bytes) => Self::parse(path, &bytes),
             None => Err(Error::io(path, std::io::ErrorKind::NotFound.into())),
         }
     }
 
-    /// A configuration from values already at hand; `path` is for messages.
+    /// Takes the content of a file; `path` is what errors name. Python's `Infinity`, `-Infinity`
+    /// and `NaN` are understood.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn parse(path: impl Into<PathBuf>, bytes: &[u8]) -> Result<Self> {
+        let path = path.into();
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Err(Error::malformed(path, error)),
+        };
+        match python::parse(text) {
+            Ok(Value::Object(values)) => Ok(Self { path, values }),
+            Ok(_) => Err(Error::malformed(path, "not a JSON object")),
+            Err(error) => Err(Error::malformed(path, format!("not JSON: {error}"))),
+        }
+    }
+
+    /// A configuration from values already at hand; `path` is what errors name.
     pub fn new(path: impl Into<PathBuf>, values: Map<String, Value>) -> Self {
         Self { path: path.into(), values }
     }
 
-    /// The value of a key that a class defaults to `None`: absent and `null` are the same.
-    pub fn value(&self, key: &str) -> Option<&Value> {
-        self.values.get(key).filter(|value| !value.is_null())
-    }
-
-    /// The value of a key that a class gives a default other than `None`: there `null` is a value
-    /// of its own, and never one that we know.
-    fn not_null(&self, key: &str, needed: &str) -> Result<Option<&Value>> {
-        match self.values.get(key) {
-            Some(Value::Null) => Err(self.unsupported(key, needed)),
-            value => Ok(value),
-        }
+    /// What errors name.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// All values as found.
@@ -60,19 +75,81 @@ impl Reader {
         &self.values
     }
 
-    /// An error about this key's value.
+    /// The value of an optional key: absent and `null` are the same.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether the value is this word.
+    pub fn is(&self, key: &str, word: &str) -> bool {
+        self.values.get(key).is_some_and(|value| value == word)
+    }
+
+    /// Sets a value over whatever the file says.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.values.insert(key.into(), value.into());
+    }
+
+    /// That the value of `key` is not implemented; `supported` says what is.
     pub fn unsupported(&self, key: &str, supported: &str) -> Error {
         Error::Unsupported {
             place: self.path.display().to_string(),
             key: key.to_owned(),
-            value: abbreviated(self.values.get(key).unwrap_or(&Value::Null)),
+            value: self.values.get(key).map_or_else(|| "(not set)".to_owned(), abbreviated),
             supported: supported.to_owned(),
         }
     }
 
-    /// An error about the file as a whole.
+    /// That the file makes no sense.
     pub fn malformed(&self, message: impl std::fmt::Display) -> Error {
         Error::malformed(&self.path, message)
+    }
+
+    /// That the file, right or not, does not suit what is asked for.
+    pub fn unsuited(&self, message: impl std::fmt::Display) -> Error {
+        Error::Invalid(format!("{}: {message}", self.path.display()))
+    }
+
+    fn wrong(&self, key: &str, wanted: &str) -> Error {
+        let value = self.values.get(key).map_or_else(|| "(not set)".to_owned(), abbreviated);
+        self.malformed(format!("{key} = {value} should be {wanted}"))
+    }
+
+    /// The value that `convert` makes of a key's, or the default.
+    fn converted<T>(
+        &self,
+        key: &str,
+        default: T,
+        wanted: &str,
+        convert: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
+        match self.values.get(key) {
+            None => Ok(default),
+            Some(value) => convert(value).ok_or_else(|| self.wrong(key, wanted)),
+        }
+    }
+
+    /// The items that `convert` makes of a key's list of 1 to 16, or none where the key is absent.
+    fn list<T>(
+        &self,
+        key: &str,
+        wanted: &str,
+        convert: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
+        let wanted = format!("a list of 1 to 16 {wanted}");
+        self.converted(key, None, &wanted, |value| {
+            let items = value.as_array().filter(|items| (1..=16).contains(&items.len()))?;
+            items.iter().map(&convert).collect::<Option<_>>().map(Some)
+        })
+    }
+
+    /// A whole number in a range.
+    ///
+    /// # Errors
+    /// The value is none.
+    pub fn count(&self, key: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize> {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        self.converted(key, default, &wanted, |value| whole(value, &range))
     }
 
     /// A size, from 1 up.
@@ -80,25 +157,15 @@ impl Reader {
     /// # Errors
     /// The value is not a whole number in range.
     pub fn size(&self, key: &str, default: usize) -> Result<usize> {
-        match self.not_null(key, "a whole number is needed")? {
-            None => Ok(default),
-            Some(value) => self.as_size(key, value),
-        }
+        self.count(key, default, 1..=MAX_SIZE)
     }
 
-    fn as_size(&self, key: &str, value: &Value) -> Result<usize> {
-        match value.as_u64() {
-            Some(size @ 1..=MAX_SIZE) => Ok(size as usize),
-            _ => Err(self.unsupported(key, "a whole number from 1 up is needed")),
-        }
-    }
-
-    /// A size, or `None` where the key is absent or null.
+    /// An optional size.
     ///
     /// # Errors
     /// As [`Reader::size`].
     pub fn optional_size(&self, key: &str) -> Result<Option<usize>> {
-        self.value(key).map(|value| self.as_size(key, value)).transpose()
+        self.value(key).map(|_| self.size(key, 1)).transpose()
     }
 
     /// A list of sizes.
@@ -106,26 +173,18 @@ impl Reader {
     /// # Errors
     /// The value is not a list of 1 to 16 sizes.
     pub fn sizes(&self, key: &str, default: &[usize]) -> Result<Vec<usize>> {
-        match self.not_null(key, "a list of whole numbers is needed")? {
-            None => Ok(default.to_vec()),
-            Some(Value::Array(items)) if (1..=16).contains(&items.len()) => {
-                items.iter().map(|item| self.as_size(key, item)).collect()
-            }
-            Some(_) => Err(self.unsupported(key, "a list of 1 to 16 whole numbers is needed")),
-        }
+        let sizes = self.list(key, "whole numbers from 1 up", |item| whole(item, &(1..=MAX_SIZE)));
+        Ok(sizes?.unwrap_or_else(|| default.to_vec()))
     }
 
-    /// One size for each of `count` blocks: a list, or one value for all.
+    /// One size for each of `count` blocks: a list, or one value for all; optional.
     ///
     /// # Errors
     /// The list has another length, or an item is not a size.
     pub fn sizes_per_block(&self, key: &str, count: usize, default: usize) -> Result<Vec<usize>> {
         match self.value(key) {
             Some(Value::Array(items)) if items.len() == count => self.sizes(key, &[]),
-            Some(Value::Array(_)) => {
-                Err(self
-                    .unsupported(key, &format!("one value for each of {count} blocks is needed")))
-            }
+            Some(Value::Array(_)) => Err(self.wrong(key, &format!("one value for {count} blocks"))),
             _ => Ok(vec![self.size(key, default)?; count]),
         }
     }
@@ -141,17 +200,43 @@ impl Reader {
         Ok(())
     }
 
-    /// A number.
+    /// A number, which may be infinite or none (NaN), as in Python.
     ///
     /// # Errors
-    /// The value is not a finite number.
+    /// The value is of another type.
     pub fn number(&self, key: &str, default: f64) -> Result<f64> {
-        match self.not_null(key, "a number is needed")? {
-            None => Ok(default),
-            Some(value) => value
-                .as_f64()
-                .filter(|number| number.is_finite())
-                .ok_or_else(|| self.unsupported(key, "a number is needed")),
+        self.converted(key, default, "a number", python::number)
+    }
+
+    /// A finite number.
+    ///
+    /// # Errors
+    /// The value is of another type, or not finite.
+    pub fn finite(&self, key: &str, default: f64) -> Result<f64> {
+        self.converted(key, default, "a finite number", |value| {
+            python::number(value).filter(|number| number.is_finite())
+        })
+    }
+
+    /// An optional number.
+    ///
+    /// # Errors
+    /// As [`Reader::number`].
+    pub fn optional_number(&self, key: &str) -> Result<Option<f64>> {
+        self.value(key).map(|_| self.number(key, 0.0)).transpose()
+    }
+
+    /// An optional list of numbers, of any length.
+    ///
+    /// # Errors
+    /// The value is of another type, or an item is no number.
+    pub fn optional_numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(_) => self.converted(key, None, "a list of numbers", |value| {
+                let numbers = value.as_array()?.iter().map(python::number);
+                numbers.collect::<Option<_>>().map(Some)
+            }),
         }
     }
 
@@ -160,29 +245,39 @@ impl Reader {
     /// # Errors
     /// The value is not true or false.
     pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
-        match self.values.get(key) {
-            None => Ok(default),
-            Some(Value::Null) => Ok(false),
-            Some(value) => {
-                value.as_bool().ok_or_else(|| self.unsupported(key, "true or false is needed"))
-            }
-        }
+        self.converted(key, default, "true or false", |value| match value {
+            Value::Null => Some(false),
+            value => value.as_bool(),
+        })
     }
 
     /// A list of names.
     ///
     /// # Errors
-    /// The value is not a list of strings.
+    /// The value is not a list of 1 to 16 strings.
     pub fn names(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
-        match self.not_null(key, "a list of names is needed")? {
-            None => Ok(default.iter().map(|&name| name.to_owned()).collect()),
-            Some(Value::Array(items)) if (1..=16).contains(&items.len()) => items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .ok_or_else(|| self.unsupported(key, "a list of names is needed")),
-            Some(_) => Err(self.unsupported(key, "a list of 1 to 16 names is needed")),
-        }
+        let names = self.list(key, "names", |item| item.as_str().map(str::to_owned))?;
+        Ok(names.unwrap_or_else(|| default.iter().map(|&name| name.to_owned()).collect()))
+    }
+
+    /// One of a few words.
+    ///
+    /// # Errors
+    /// The value is none of those known.
+    pub fn choice<T: Copy>(&self, key: &str, default: T, known: &[(&str, T)]) -> Result<T> {
+        if self.values.contains_key(key) { self.required_choice(key, known) } else { Ok(default) }
+    }
+
+    /// One of a few words, which must be there.
+    ///
+    /// # Errors
+    /// The value is none of those known.
+    pub fn required_choice<T: Copy>(&self, key: &str, known: &[(&str, T)]) -> Result<T> {
+        let found = known.iter().find(|(name, _)| self.is(key, name));
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            self.unsupported(key, &format!("supported: {}", names.join(", ")))
+        })
     }
 
     /// An activation by its name in diffusers or transformers.
@@ -190,18 +285,16 @@ impl Reader {
     /// # Errors
     /// The name is not one of those implemented.
     pub fn activation(&self, key: &str, default: Activation) -> Result<Activation> {
-        match self.not_null(key, "a name is needed")? {
-            None => Ok(default),
-            Some(value) => match value.as_str() {
-                Some("silu" | "swish") => Ok(Activation::Silu),
-                Some("gelu") => Ok(Activation::Gelu),
-                Some("quick_gelu") => Ok(Activation::QuickGelu),
-                _ => Err(self.unsupported(key, "silu, gelu and quick_gelu are")),
-            },
-        }
+        let known = [
+            ("silu", Activation::Silu),
+            ("swish", Activation::Silu),
+            ("gelu", Activation::Gelu),
+            ("quick_gelu", Activation::QuickGelu),
+        ];
+        self.choice(key, default, &known)
     }
 
-    /// Demands that a key is absent or holds one of the values implemented.
+    /// Demands that a key is absent, `null`, or holds one of the values implemented.
     ///
     /// # Errors
     /// It holds another value.
@@ -216,6 +309,11 @@ impl Reader {
             }
         }
     }
+}
+
+fn whole(value: &Value, range: &RangeInclusive<usize>) -> Option<usize> {
+    let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+    number.filter(|number| range.contains(number))
 }
 
 /// A value for an error message.

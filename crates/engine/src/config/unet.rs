@@ -110,7 +110,7 @@ impl UNetConfig {
             in_channels: config.size("in_channels", 4)?,
             out_channels: config.size("out_channels", 4)?,
             flip_sin_to_cos: config.flag("flip_sin_to_cos", true)?,
-            freq_shift: config.number("freq_shift", 0.0)?,
+            freq_shift: config.finite("freq_shift", 0.0)?,
             down: (0..count).map(|i| block(i, down_types[i], layers[i])).collect(),
             middle: attention[count - 1],
             up: (0..count)
@@ -125,7 +125,7 @@ impl UNetConfig {
                 }
             },
             norm_groups,
-            norm_epsilon: config.number("norm_eps", 1e-5)? as f32,
+            norm_epsilon: config.finite("norm_eps", 1e-5)? as f32,
             linear_projection: config.flag("use_linear_projection", false)?,
             time_channels: config.optional_size("time_embedding_dim")?.unwrap_or(channels[0] * 4),
             guidance_channels: config.optional_size("time_cond_proj_dim")?,

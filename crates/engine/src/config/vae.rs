@@ -47,7 +47,7 @@ impl VaeConfig {
         if block_channels.iter().any(|channels| !channels.is_multiple_of(norm_groups)) {
             return Err(config.unsupported("norm_num_groups", "it must divide all channels"));
         }
-        let scaling_factor = config.number("scaling_factor", 0.18215)? as f32;
+        let scaling_factor = config.finite("scaling_factor", 0.18215)? as f32;
         if scaling_factor == 0.0 {
             return Err(config.unsupported("scaling_factor", "it must not be 0"));
         }

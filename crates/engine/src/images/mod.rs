@@ -3,8 +3,8 @@
 //! Every picture inside the engine is an [`RgbImage`]: 8-bit RGB, rows from the top, no alpha.
 //!
 //! * [`decode`] and [`decode_file`] read what people have ([`SUPPORTED`]).
-//! * [`fit`] finds the size at which a model works on a picture; [`resize`] and [`squash`] bring
-//!   the picture there.
+//! * [`fit`] finds the size at which a model works on a picture; [`resize`] brings the
+//!   picture there.
 //! * [`to_unit`] and [`from_unit`] go between pixels and the values that a VAE takes and gives.
 //! * [`encode_png`] and [`read_text`] write PNG files with text and read the text back.
 
@@ -21,5 +21,5 @@ pub use self::png::{encode_png, read_text};
 pub use decode::{Limits, SUPPORTED, decode, decode_file};
 pub use fit::{MAX_ASPECT, fit};
 pub use image::RgbImage;
-pub use resize::{resize, squash};
+pub use resize::resize;
 pub use unit::{from_unit, to_unit};

@@ -46,21 +46,6 @@ pub fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
     Ok(resize_columns(&resize_rows(&first, width), height).into_owned())
 }
 
-/// Resizes to exactly `width`×`height` pixels like [`resize`], for a model that works on multiples
-/// of `multiple` pixels.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] when a side is not a positive multiple, else as [`resize`].
-pub fn squash(image: &RgbImage, width: u32, height: u32, multiple: u32) -> Result<RgbImage> {
-    if multiple == 0 || !width.is_multiple_of(multiple) || !height.is_multiple_of(multiple) {
-        return Err(Error::Invalid(format!(
-            "{width}×{height} pixels are no multiples of {multiple}, which the model needs"
-        )));
-    }
-    resize(image, width, height)
-}
-
 /// Whether the columns are resized before the rows.
 ///
 /// Pillow does so since version 13, when it takes away more than twice as many rows as columns;
@@ -203,8 +188,5 @@ mod tests {
             resize(&image, width, height).unwrap_err();
         }
         resize(&RgbImage::new(0, 4), 4, 4).unwrap_err();
-        squash(&image, 12, 16, 8).unwrap_err();
-        squash(&image, 16, 16, 0).unwrap_err();
-        assert_eq!(squash(&image, 8, 16, 8).unwrap().dimensions(), (8, 16));
     }
 }

@@ -69,11 +69,6 @@ impl ClipText {
         self.packed_bytes
     }
 
-    /// Channels of the conditioning.
-    pub fn hidden_size(&self) -> usize {
-        self.config.hidden_size
-    }
-
     /// The longest sequence that the model takes.
     pub fn max_positions(&self) -> usize {
         self.config.max_positions

@@ -2,9 +2,10 @@
 //! training timestep (DDIM, PNDM, LCM).
 
 use super::betas::Training;
-use super::config::Params;
 use super::prediction::Prediction;
+use super::solver::Schedule;
 use crate::Result;
+use crate::config::Reader;
 
 /// Timesteps to visit and the α̅ of every training timestep.
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ impl AlphaSchedule {
     /// # Errors
     /// A timestep outside the training schedule.
     pub(super) fn new(
-        params: &Params<'_>,
+        params: &Reader,
         training: Training,
         alpha_to_one_by_default: bool,
         timesteps: &[f64],
@@ -44,7 +45,7 @@ impl AlphaSchedule {
     }
 
     /// Refuses levels at which a prediction cannot be turned into a clean latent and noise.
-    pub(super) fn check(&self, params: &Params<'_>, prediction: Prediction) -> Result<()> {
+    pub(super) fn check(&self, params: &Reader, prediction: Prediction) -> Result<()> {
         let alphas = self.indices.iter().map(|t| self.alpha(*t));
         for alpha in alphas {
             if alpha == 0.0 && prediction == Prediction::Epsilon {
@@ -82,9 +83,15 @@ impl AlphaSchedule {
             Err(_) => self.final_alpha,
         }
     }
+}
+
+impl Schedule for AlphaSchedule {
+    fn timesteps(&self) -> &[f32] {
+        &self.timesteps
+    }
 
     /// A clean latent with the noise of an evaluation's timestep; past the end, the clean latent.
-    pub(super) fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
         let alpha = self.indices.get(step).map_or(1.0, |t| self.alpha(*t));
         let (signal, level) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         clean.iter().zip(noise).map(|(x, noise)| signal * x + level * noise).collect()

@@ -1,8 +1,8 @@
 //! The variance schedule of training, from which every sampler takes its noise levels.
 
-use super::config::Params;
 use super::grid::linspace_f32;
 use crate::Result;
+use crate::config::Reader;
 
 /// Longest training schedule accepted; models are trained with 1000 or a few thousand timesteps.
 const MAX_TRAIN_TIMESTEPS: usize = 100_000;
@@ -59,9 +59,9 @@ impl Training {
     ///
     /// # Errors
     /// An unknown `beta_schedule`, or values that are no variances, which lie in [0, 1).
-    pub(super) fn read(params: &Params<'_>, defaults: BetaDefaults) -> Result<Self> {
+    pub(super) fn read(params: &Reader, defaults: BetaDefaults) -> Result<Self> {
         let len = train_timesteps(params)?;
-        let betas = match params.numbers("trained_betas")? {
+        let betas = match params.optional_numbers("trained_betas")? {
             Some(betas) => betas.into_iter().map(|beta| beta as f32).collect(),
             None => computed_betas(params, defaults, len)?,
         };
@@ -111,12 +111,12 @@ impl Training {
 }
 
 /// Reads `num_train_timesteps`, from 1 to 100 000.
-pub(super) fn train_timesteps(params: &Params<'_>) -> Result<usize> {
+pub(super) fn train_timesteps(params: &Reader) -> Result<usize> {
     params.count("num_train_timesteps", 1000, 1..=MAX_TRAIN_TIMESTEPS)
 }
 
 /// β by `beta_schedule`.
-fn computed_betas(params: &Params<'_>, defaults: BetaDefaults, len: usize) -> Result<Vec<f32>> {
+fn computed_betas(params: &Reader, defaults: BetaDefaults, len: usize) -> Result<Vec<f32>> {
     let known: &[_] = &[
         ("linear", BetaSchedule::Linear),
         ("scaled_linear", BetaSchedule::ScaledLinear),

@@ -1,13 +1,14 @@
 //! DDIM without noise (η = 0): Song et al. 2020, <https://huggingface.co/papers/2010.02502>,
 //! diffusers' `DDIMScheduler`.
 
+use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
+use super::solver::Solver;
 use super::spacing::Spacing;
-use super::{Scheduler, State};
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Deterministic DDIM.
@@ -21,7 +22,7 @@ pub(super) struct Ddim {
 }
 
 impl Ddim {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?;
         let train = training.len();
         let timesteps = Spacing::read(params, true, train)?.timesteps(train, steps);
@@ -34,30 +35,15 @@ impl Ddim {
     }
 }
 
-impl Scheduler for Ddim {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for Ddim {
+    type Schedule = AlphaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &AlphaSchedule {
+        &self.schedule
     }
 
     /// Formula 12 with σ = 0.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let timestep = self.schedule.timestep(state.step);
         let alpha = self.schedule.alpha(timestep);
         let next = self.schedule.alpha(timestep - self.stride);
@@ -73,7 +59,5 @@ impl Scheduler for Ddim {
             let direction = self.prediction.noise(signal, noise, *x, *output);
             *x = next_signal * clean + next_noise * direction;
         }
-        state.advance();
-        Ok(())
     }
 }

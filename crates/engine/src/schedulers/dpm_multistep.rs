@@ -2,12 +2,13 @@
 //! <https://huggingface.co/papers/2206.00927> and <https://huggingface.co/papers/2211.01095>,
 //! diffusers' `DPMSolverMultistepScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
+use super::lambdas::{LambdaSchedule, Level, Options, read_order};
 use super::prediction::{Prediction, Range};
-use super::solver::{Level, Options, SolverSchedule, read_order};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Fewer steps than this may use lower orders at the end (`lower_order_final`).
@@ -39,7 +40,7 @@ impl Algorithm {
 /// Multistep DPM-Solver of order 1 to 3.
 #[derive(Debug)]
 pub(super) struct DpmMultistep {
-    schedule: SolverSchedule,
+    schedule: LambdaSchedule,
     prediction: Prediction,
     range: Range,
     algorithm: Algorithm,
@@ -81,7 +82,7 @@ impl Update {
 }
 
 impl DpmMultistep {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let options = Options {
             lambda_min: params.number("lambda_min_clipped", f64::NEG_INFINITY)? as f32,
@@ -107,7 +108,7 @@ impl DpmMultistep {
             return Err(params.unsupported("variance_type", "a model without learned variance"));
         }
         let scheduler = Self {
-            schedule: SolverSchedule::new(params, &training, steps, options)?,
+            schedule: LambdaSchedule::new(params, &training, steps, options)?,
             prediction: Prediction::read(params)?,
             range: Range::read_thresholding(params)?,
             algorithm: params.choice("algorithm_type", Algorithm::Clean, &algorithms)?,
@@ -121,7 +122,7 @@ impl DpmMultistep {
     }
 
     /// Refuses what has no finite update.
-    fn check(&self, params: &Params<'_>) -> Result<()> {
+    fn check(&self, params: &Reader) -> Result<()> {
         if self.schedule.ends_clean && !self.algorithm.predicts_clean() {
             let supported = "sigma_min with algorithm_type dpmsolver or sde-dpmsolver";
             return Err(params.unsupported("final_sigmas_type", supported));
@@ -231,30 +232,15 @@ impl DpmMultistep {
     }
 }
 
-impl Scheduler for DpmMultistep {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for DpmMultistep {
+    type Schedule = LambdaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &LambdaSchedule {
+        &self.schedule
     }
 
     /// The stochastic algorithms draw noise at every step.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         state.remember(self.convert(state.step, latent, output), self.order);
         let order = self.order_at(state.step, state.done.min(state.step));
         let update = self.update(state.step, order.min(state.history.len()));
@@ -269,7 +255,5 @@ impl Scheduler for DpmMultistep {
             let noise = noise.randn(latent.len());
             latent.iter_mut().zip(noise).for_each(|(x, noise)| *x += update.noise * noise);
         }
-        state.advance();
-        Ok(())
     }
 }

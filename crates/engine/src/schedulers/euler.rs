@@ -2,12 +2,13 @@
 //! (<https://huggingface.co/papers/2206.00364>) without churn, diffusers'
 //! `EulerDiscreteScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing, ends_at_sigma_min};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Euler's method.
@@ -18,7 +19,7 @@ pub(super) struct Euler {
 }
 
 impl Euler {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let prediction = if params.is("prediction_type", "original_sample") {
             Prediction::Sample
@@ -45,38 +46,19 @@ impl Euler {
     }
 }
 
-impl Scheduler for Euler {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
+impl Solver for Euler {
+    type Schedule = SigmaSchedule;
+
+    fn schedule(&self) -> &SigmaSchedule {
+        &self.schedule
     }
 
-    fn init_noise_sigma(&self) -> f32 {
-        self.schedule.init_noise_sigma()
-    }
-
-    fn scale_model_input(&self, step: usize, latent: &mut [f32]) {
-        self.schedule.scale(step, latent);
-    }
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
-    }
-
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let change = self.schedule.sigma(state.step + 1) - sigma;
         for (x, output) in latent.iter_mut().zip(output) {
             let clean = self.prediction.clean_from_sigma(sigma, *x, *output);
             *x += (*x - clean) / sigma * change;
         }
-        state.advance();
-        Ok(())
     }
 }

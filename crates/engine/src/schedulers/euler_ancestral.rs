@@ -1,11 +1,12 @@
 //! Euler's method with ancestral noise, diffusers' `EulerAncestralDiscreteScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Euler's method to below the next noise level, and noise up to it.
@@ -16,7 +17,7 @@ pub(super) struct EulerAncestral {
 }
 
 impl EulerAncestral {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let prediction = Prediction::read_without_sample(params)?;
         let options = Options {
@@ -38,32 +39,15 @@ fn down_and_up(from: f32, to: f32) -> (f32, f32) {
     ((to - up * up).max(0.0).sqrt(), up)
 }
 
-impl Scheduler for EulerAncestral {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for EulerAncestral {
+    type Schedule = SigmaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        self.schedule.init_noise_sigma()
-    }
-
-    fn scale_model_input(&self, step: usize, latent: &mut [f32]) {
-        self.schedule.scale(step, latent);
-    }
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &SigmaSchedule {
+        &self.schedule
     }
 
     /// Draws noise at every step, the last included, where its weight is zero.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let (down, up) = down_and_up(sigma, self.schedule.sigma(state.step + 1));
         let noise = noise.randn(latent.len());
@@ -71,7 +55,5 @@ impl Scheduler for EulerAncestral {
             let clean = self.prediction.clean_from_sigma(sigma, *x, *output);
             *x = *x + (*x - clean) / sigma * (down - sigma) + noise * up;
         }
-        state.advance();
-        Ok(())
     }
 }

@@ -2,12 +2,13 @@
 //! (<https://huggingface.co/papers/2206.00364>) without churn, diffusers'
 //! `HeunDiscreteScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Heun's method: every step but the last evaluates the UNet at both of its ends.
@@ -19,7 +20,7 @@ pub(super) struct Heun {
 }
 
 impl Heun {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults {
             start: 0.00085,
             end: 0.012,
@@ -51,37 +52,17 @@ impl Heun {
     }
 }
 
-impl Scheduler for Heun {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for Heun {
+    type Schedule = SigmaSchedule;
+    const ORDER: usize = 2;
 
-    fn order(&self) -> usize {
-        2
-    }
-
-    fn init_noise_sigma(&self) -> f32 {
-        self.schedule.init_noise_sigma()
-    }
-
-    fn scale_model_input(&self, step: usize, latent: &mut [f32]) {
-        self.schedule.scale(step, latent);
-    }
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &SigmaSchedule {
+        &self.schedule
     }
 
     /// Steps by Euler's method, and at the next evaluation again from the latent held back, with
     /// the mean of both slopes.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let slope = self.derivative(sigma, latent, output);
         match (state.held.take(), state.history.pop()) {
@@ -99,7 +80,5 @@ impl Scheduler for Heun {
                 state.history.push(slope);
             }
         }
-        state.advance();
-        Ok(())
     }
 }

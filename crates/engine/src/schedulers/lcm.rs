@@ -1,11 +1,12 @@
 //! Latent consistency models: Luo et al. 2023, <https://huggingface.co/papers/2310.04378>,
 //! diffusers' `LCMScheduler`.
 
+use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, BetaSchedule, Training};
-use super::config::Params;
 use super::prediction::{Prediction, Range};
-use super::{Scheduler, State};
+use super::solver::{Schedule, Solver};
+use crate::config::Reader;
 use crate::noise::Generator;
 use crate::{Error, Result};
 
@@ -23,7 +24,7 @@ pub(super) struct Lcm {
 }
 
 impl Lcm {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults {
             start: 0.00085,
             end: 0.012,
@@ -71,30 +72,15 @@ fn timesteps(train: usize, original: usize, steps: usize) -> Vec<f64> {
         .collect()
 }
 
-impl Scheduler for Lcm {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for Lcm {
+    type Schedule = AlphaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &AlphaSchedule {
+        &self.schedule
     }
 
     /// Draws noise at every step but the last.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         let timestep = self.schedule.timestep(state.step);
         let alpha = self.schedule.alpha(timestep);
         let (signal, level) = (alpha.sqrt(), (1.0 - alpha).sqrt());
@@ -113,7 +99,5 @@ impl Scheduler for Lcm {
             let noisy = self.schedule.add_noise(state.step + 1, latent, &noise);
             latent.copy_from_slice(&noisy);
         }
-        state.advance();
-        Ok(())
     }
 }

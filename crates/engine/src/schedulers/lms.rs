@@ -1,12 +1,13 @@
 //! Linear multistep method in σ (Adams–Bashforth with unequal steps), diffusers'
 //! `LMSDiscreteScheduler`.
 
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
 use super::sigmas::{Options, SigmaSchedule, SigmaSpacing};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// Most derivatives that a step uses.
@@ -20,7 +21,7 @@ pub(super) struct Lms {
 }
 
 impl Lms {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults { zero_snr: false, ..BetaDefaults::COMMON };
         let training = Training::read(params, defaults)?;
         let prediction = Prediction::read(params)?;
@@ -65,31 +66,14 @@ fn integral(from: f64, to: f64, polynomial: impl Fn(f64) -> f64) -> f64 {
     half * (polynomial(middle - offset) + polynomial(middle + offset))
 }
 
-impl Scheduler for Lms {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
+impl Solver for Lms {
+    type Schedule = SigmaSchedule;
+
+    fn schedule(&self) -> &SigmaSchedule {
+        &self.schedule
     }
 
-    fn init_noise_sigma(&self) -> f32 {
-        self.schedule.init_noise_sigma()
-    }
-
-    fn scale_model_input(&self, step: usize, latent: &mut [f32]) {
-        self.schedule.scale(step, latent);
-    }
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
-    }
-
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let derivative = latent
             .iter()
@@ -103,7 +87,5 @@ impl Scheduler for Lms {
             change.iter_mut().zip(derivative).for_each(|(sum, d)| *sum += weight * d);
         }
         latent.iter_mut().zip(change).for_each(|(x, change)| *x += change);
-        state.advance();
-        Ok(())
     }
 }

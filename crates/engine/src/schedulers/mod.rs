@@ -13,6 +13,7 @@ mod euler_ancestral;
 mod grid;
 mod heun;
 mod kind;
+mod lambdas;
 mod lcm;
 mod lms;
 mod pndm;

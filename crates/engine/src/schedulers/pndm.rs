@@ -1,12 +1,13 @@
 //! Pseudo numerical methods: Liu et al. 2022, <https://huggingface.co/papers/2202.09778>,
 //! diffusers' `PNDMScheduler`. With `skip_prk_steps` it is the PLMS sampler of latent diffusion.
 
+use super::State;
 use super::alphas::AlphaSchedule;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
 use super::prediction::Prediction;
+use super::solver::Solver;
 use super::spacing::Spacing;
-use super::{Scheduler, State};
+use crate::config::Reader;
 use crate::noise::Generator;
 use crate::{Error, Result};
 
@@ -28,7 +29,7 @@ pub(super) struct Pndm {
 }
 
 impl Pndm {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let defaults = BetaDefaults { zero_snr: false, ..BetaDefaults::COMMON };
         let training = Training::read(params, defaults)?;
         let train = training.len();
@@ -160,36 +161,19 @@ fn runge_kutta_timesteps(falling: &[f64], half: f64) -> Vec<f64> {
         .collect()
 }
 
-impl Scheduler for Pndm {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
+impl Solver for Pndm {
+    type Schedule = AlphaSchedule;
+
+    fn schedule(&self) -> &AlphaSchedule {
+        &self.schedule
     }
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
-    }
-
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let (output, from, to) = if state.done < self.runge_kutta {
             self.runge_kutta(state, output, latent)
         } else {
             self.multistep(state, output, latent)
         };
         self.transfer(latent, &output, from, to);
-        state.advance();
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What the UNet predicts, and what a sampler makes of it.
 
-use super::config::Params;
 use crate::Result;
+use crate::config::Reader;
 
 /// `prediction_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +20,13 @@ impl Prediction {
     const SAMPLE: (&str, Self) = ("sample", Self::Sample);
 
     /// Any of the three.
-    pub(super) fn read(params: &Params<'_>) -> Result<Self> {
+    pub(super) fn read(params: &Reader) -> Result<Self> {
         let known = [Self::EPSILON, Self::VELOCITY, Self::SAMPLE];
         params.choice("prediction_type", Self::Epsilon, &known)
     }
 
     /// Noise or velocity, for classes that do not know the clean latent.
-    pub(super) fn read_without_sample(params: &Params<'_>) -> Result<Self> {
+    pub(super) fn read_without_sample(params: &Reader) -> Result<Self> {
         params.choice("prediction_type", Self::Epsilon, &[Self::EPSILON, Self::VELOCITY])
     }
 
@@ -74,14 +74,14 @@ pub(super) enum Range {
 
 impl Range {
     /// Reads `clip_sample` and `clip_sample_range`.
-    pub(super) fn read_clip(params: &Params<'_>, clip_by_default: bool) -> Result<Self> {
+    pub(super) fn read_clip(params: &Reader, clip_by_default: bool) -> Result<Self> {
         let range = params.number("clip_sample_range", 1.0)? as f32;
         let clip = params.flag("clip_sample", clip_by_default)?;
         Ok(if clip { Self::Clipped(range) } else { Self::Free })
     }
 
     /// Reads `thresholding`, `dynamic_thresholding_ratio` (0 to 1) and `sample_max_value`.
-    pub(super) fn read_thresholding(params: &Params<'_>) -> Result<Self> {
+    pub(super) fn read_thresholding(params: &Reader) -> Result<Self> {
         let quantile = params.number("dynamic_thresholding_ratio", 0.995)? as f32;
         let max = params.number("sample_max_value", 1.0)? as f32;
         if !params.flag("thresholding", false)? {
@@ -95,7 +95,7 @@ impl Range {
     }
 
     /// Thresholding if it is on, clipping otherwise.
-    pub(super) fn read(params: &Params<'_>, clip_by_default: bool) -> Result<Self> {
+    pub(super) fn read(params: &Reader, clip_by_default: bool) -> Result<Self> {
         Ok(match Self::read_thresholding(params)? {
             Self::Free => Self::read_clip(params, clip_by_default)?,
             dynamic => dynamic,

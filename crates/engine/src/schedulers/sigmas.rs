@@ -1,10 +1,13 @@
 //! Noise levels σ = √((1 − α̅)/α̅) of the samplers that solve an ODE in σ.
 
+use serde_json::json;
+
 use super::betas::Training;
-use super::config::Params;
 use super::grid::{interpolate, linspace, linspace_f32};
+use super::solver::Schedule;
 use super::spacing::Spacing;
 use crate::Result;
+use crate::config::Reader;
 
 /// The exponent of Karras et al. 2022, equation 5.
 const RHO: f64 = 7.0;
@@ -29,8 +32,8 @@ impl SigmaSpacing {
     ///
     /// # Errors
     /// `use_beta_sigmas` is not supported, and two spacings at once are none.
-    pub(super) fn read(params: &Params<'_>, knows_lu: bool) -> Result<Self> {
-        params.refuse("use_beta_sigmas")?;
+    pub(super) fn read(params: &Reader, knows_lu: bool) -> Result<Self> {
+        params.only("use_beta_sigmas", &[json!(false)])?;
         let karras = params.flag("use_karras_sigmas", false)?;
         let exponential = params.flag("use_exponential_sigmas", false)?;
         let lu = knows_lu && params.flag("use_lu_lambdas", false)?;
@@ -67,13 +70,13 @@ impl SigmaSpacing {
 /// `final_sigmas_type`: the σ after the last step.
 ///
 /// Returns whether it is that of the first training timestep, `sigma_min`, and not zero.
-pub(super) fn ends_at_sigma_min(params: &Params<'_>) -> Result<bool> {
+pub(super) fn ends_at_sigma_min(params: &Reader) -> Result<bool> {
     params.choice("final_sigmas_type", false, &[("zero", false), ("sigma_min", true)])
 }
 
 /// The bounds of a spacing: `sigma_max` and `sigma_min` if configured, for any class (diffusers
 /// looks for them among the keys that a class does not know too), or those given.
-pub(super) fn configured_bounds(params: &Params<'_>, bounds: (f64, f64)) -> Result<(f64, f64)> {
+pub(super) fn configured_bounds(params: &Reader, bounds: (f64, f64)) -> Result<(f64, f64)> {
     Ok((
         params.optional_number("sigma_max")?.unwrap_or(bounds.0),
         params.optional_number("sigma_min")?.unwrap_or(bounds.1),
@@ -119,7 +122,7 @@ impl SigmaSchedule {
     /// # Errors
     /// A noise level to divide by that is zero or not finite.
     pub(super) fn new(
-        params: &Params<'_>,
+        params: &Reader,
         training: &Training,
         steps: usize,
         options: Options,
@@ -163,24 +166,6 @@ impl SigmaSchedule {
         self.sigmas.get(step).copied().unwrap_or(0.0)
     }
 
-    /// The standard deviation that a latent begins with.
-    pub(super) fn init_noise_sigma(&self) -> f32 {
-        self.init_noise_sigma
-    }
-
-    /// Brings a latent to unit variance.
-    pub(super) fn scale(&self, step: usize, latent: &mut [f32]) {
-        let sigma = self.sigma(step);
-        let scale = (sigma * sigma + 1.0).sqrt();
-        latent.iter_mut().for_each(|x| *x /= scale);
-    }
-
-    /// A clean latent with noise of level σ.
-    pub(super) fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        let sigma = self.sigma(step);
-        clean.iter().zip(noise).map(|(x, noise)| x + noise * sigma).collect()
-    }
-
     /// Evaluates every level but the first and the last twice, as Heun's method does.
     #[must_use]
     pub(super) fn doubled(mut self) -> Self {
@@ -203,6 +188,29 @@ impl SigmaSchedule {
         self.timesteps =
             self.sigmas.iter().take(self.timesteps.len()).map(|s| 0.25 * s.ln()).collect();
         self
+    }
+}
+
+impl Schedule for SigmaSchedule {
+    fn timesteps(&self) -> &[f32] {
+        &self.timesteps
+    }
+
+    fn init_noise_sigma(&self) -> f32 {
+        self.init_noise_sigma
+    }
+
+    /// Brings a latent to unit variance.
+    fn scale(&self, step: usize, latent: &mut [f32]) {
+        let sigma = self.sigma(step);
+        let scale = (sigma * sigma + 1.0).sqrt();
+        latent.iter_mut().for_each(|x| *x /= scale);
+    }
+
+    /// A clean latent with noise of level σ.
+    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+        let sigma = self.sigma(step);
+        clean.iter().zip(noise).map(|(x, noise)| x + noise * sigma).collect()
     }
 }
 

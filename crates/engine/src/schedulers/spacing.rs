@@ -1,9 +1,9 @@
 //! Which training timesteps a sampler visits
 //! (table 2 of Lin et al. 2023, <https://huggingface.co/papers/2305.08891>).
 
-use super::config::Params;
 use super::grid::{descending, linspace};
 use crate::Result;
+use crate::config::Reader;
 
 /// `timestep_spacing` with `steps_offset`.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +22,7 @@ enum Kind {
 
 impl Spacing {
     /// Reads `timestep_spacing`, and `steps_offset` from 0 to `train`.
-    pub(super) fn read(
-        params: &Params<'_>,
-        leading_by_default: bool,
-        train: usize,
-    ) -> Result<Self> {
+    pub(super) fn read(params: &Reader, leading_by_default: bool, train: usize) -> Result<Self> {
         let default = if leading_by_default { Kind::Leading } else { Kind::Linspace };
         let known = [
             ("linspace", Kind::Linspace),

@@ -1,18 +1,21 @@
 //! UniPC, a predictor with a corrector: Zhao et al. 2023,
 //! <https://huggingface.co/papers/2302.04867>, diffusers' `UniPCMultistepScheduler`.
 
+use serde_json::json;
+
+use super::State;
 use super::betas::{BetaDefaults, Training};
-use super::config::Params;
+use super::lambdas::{LambdaSchedule, Level, Options, read_order};
 use super::prediction::{Prediction, Range};
-use super::solver::{Level, Options, SolverSchedule, read_order};
-use super::{Scheduler, State};
+use super::solver::Solver;
 use crate::Result;
+use crate::config::Reader;
 use crate::noise::Generator;
 
 /// UniPC of order 1 to 3.
 #[derive(Debug)]
 pub(super) struct UniPc {
-    schedule: SolverSchedule,
+    schedule: LambdaSchedule,
     prediction: Prediction,
     range: Range,
     /// Whether clean latents are integrated, not noise.
@@ -60,7 +63,7 @@ impl Update {
 }
 
 impl UniPc {
-    pub(super) fn new(params: &Params<'_>, steps: usize) -> Result<Self> {
+    pub(super) fn new(params: &Reader, steps: usize) -> Result<Self> {
         let training = Training::read(params, BetaDefaults::COMMON)?.nearly_zero_snr();
         let options = Options {
             lambda_min: f32::NEG_INFINITY,
@@ -76,24 +79,24 @@ impl UniPc {
             ("logrho", false),
         ];
         for key in ["solver_p", "use_dynamic_shifting", "shift_terminal"] {
-            params.refuse(key)?;
+            params.only(key, &[json!(false)])?;
         }
         let scheduler = Self {
-            schedule: SolverSchedule::new(params, &training, steps, options)?,
+            schedule: LambdaSchedule::new(params, &training, steps, options)?,
             prediction: Prediction::read(params)?,
             range: Range::read_thresholding(params)?,
             predicts_clean: params.flag("predict_x0", true)?,
             order: read_order(params)?,
             linear: params.choice("solver_type", false, &solvers)?,
             lower_order_final: params.flag("lower_order_final", true)?,
-            uncorrected: params.numbers("disable_corrector")?.unwrap_or_default(),
+            uncorrected: params.optional_numbers("disable_corrector")?.unwrap_or_default(),
         };
         scheduler.check(params)?;
         Ok(scheduler)
     }
 
     /// Refuses what has no finite update.
-    fn check(&self, params: &Params<'_>) -> Result<()> {
+    fn check(&self, params: &Reader) -> Result<()> {
         if self.schedule.ends_clean && (self.linear || !self.predicts_clean) {
             let supported = "sigma_min with solver_type bh1 or with predict_x0 false";
             return Err(params.unsupported("final_sigmas_type", supported));
@@ -221,30 +224,15 @@ fn solve(matrix: Vec<Vec<f32>>, right: Vec<f32>) -> Vec<f32> {
     solution
 }
 
-impl Scheduler for UniPc {
-    fn timesteps(&self) -> &[f32] {
-        &self.schedule.timesteps
-    }
+impl Solver for UniPc {
+    type Schedule = LambdaSchedule;
 
-    fn init_noise_sigma(&self) -> f32 {
-        1.0
-    }
-
-    fn scale_model_input(&self, _step: usize, _latent: &mut [f32]) {}
-
-    fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        self.schedule.add_noise(step, clean, noise)
+    fn schedule(&self) -> &LambdaSchedule {
+        &self.schedule
     }
 
     /// Corrects the latent with the output for it, then predicts the next from there.
-    fn step(
-        &self,
-        state: &mut State,
-        output: &[f32],
-        latent: &mut [f32],
-        _noise: &mut Generator,
-    ) -> Result<()> {
-        state.check(self, output, latent)?;
+    fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let step = state.step;
         let done = state.done.min(step);
         let converted = self.convert(step, latent, output);
@@ -261,8 +249,6 @@ impl Scheduler for UniPc {
         let outputs = latest(&state.history, order);
         self.predictor(step, order).apply(&start, &outputs, None, latent);
         state.held = Some(start);
-        state.advance();
-        Ok(())
     }
 }
 

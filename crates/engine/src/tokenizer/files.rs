@@ -1,13 +1,13 @@
 //! The files of a tokenizer folder, and the vocabulary in them.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{END_OF_WORD, Tokenizer};
+use crate::source::Source;
 use crate::{Error, Result};
 
 /// Most bytes that a file of a tokenizer may have. Those of CLIP have about two million.
@@ -96,9 +96,9 @@ struct ModelKind {
     end_of_word_suffix: Option<String>,
 }
 
-/// Reads the folder at `dir`.
-pub(super) fn read(dir: &Path) -> Result<Tokenizer> {
-    let read = |name| read_optional(&dir.join(name));
+/// Reads the tokenizer in `folder` of a model.
+pub(super) fn read(source: &Source, folder: &str) -> Result<Tokenizer> {
+    let read = |name| source.read(&format!("{folder}/{name}"));
     let tokenizer_json = read(TOKENIZER_JSON)?;
     let vocab = read(VOCAB)?;
     let merges = read(MERGES)?;
@@ -112,22 +112,8 @@ pub(super) fn read(dir: &Path) -> Result<Tokenizer> {
         config: config.as_deref(),
         special_tokens_map: special_tokens_map.as_deref(),
         added_tokens: added_tokens.as_deref(),
-        place: dir,
+        place: &source.path(folder),
     })
-}
-
-/// Reads a file, or nothing where there is none. One byte more than the limit is enough to refuse it.
-fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(path, error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::io(path, source))?;
-    Ok(Some(bytes))
 }
 
 impl TokenizerFiles<'_> {

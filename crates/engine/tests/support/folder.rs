@@ -46,6 +46,17 @@ impl Folder {
         folder
     }
 
+    /// Replaces the components that `tests/goldens/{model}` has by those.
+    pub(crate) fn with_parts_of(self, model: &str) -> Self {
+        let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(model);
+        for part in std::fs::read_dir(&parts).unwrap() {
+            let part = part.unwrap().file_name();
+            std::fs::remove_dir_all(self.path().join(&part)).unwrap();
+            copy(&parts.join(&part), &self.path().join(&part));
+        }
+        self
+    }
+
     /// Where the copy lies.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()

@@ -85,11 +85,12 @@ pub(crate) fn gemms<'a, R: Rows>(
     });
 }
 
-/// Bytes of working memory that one thread takes at the most.
+/// Bytes of working memory that a thread keeps: one block's left operand and sums. The scores of
+/// attention take half as much again at the most.
 pub fn thread_scratch() -> usize {
     let level = Level::best();
     let rows = BLOCK_ROWS * level.rows();
-    4 * rows * (ROW_STRIDE + BLOCK_PANELS * packed_columns(level))
+    4 * rows * (ROW_STRIDE + BLOCK_PANELS * packed_columns(level)) * 3 / 2
 }
 
 /// Computes one block on this thread.

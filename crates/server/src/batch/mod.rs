@@ -21,7 +21,7 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
-use crate::{interrupt, output};
+use crate::{interrupt, output, whole};
 
 /// What holds for all images of a run.
 #[derive(Debug, Clone)]
@@ -118,8 +118,8 @@ pub(crate) fn run(
     progress.finish();
 
     let summary = Summary::new(entries, inputs.len(), started.elapsed(), settings);
-    output::write_atomically(&out.join("summary.json"), summary.json()?.as_bytes())?;
-    output::write_atomically(&out.join("index.html"), sheet::html(&summary).as_bytes())?;
+    whole::write(&out.join("summary.json"), summary.json()?.as_bytes())?;
+    whole::write(&out.join("index.html"), sheet::html(&summary).as_bytes())?;
     println!("{}", summary.line(out));
     if interrupt::requested() {
         anyhow::bail!("{} of {} images were made", summary.succeeded(), inputs.len());
@@ -215,7 +215,7 @@ fn make(
     };
     let picture = prepare(&picture, model, settings)?;
     let shown = output::plain_png(&picture)?;
-    output::write_atomically(&out.join(sheet::input_name(&task.output)), &shown)?;
+    whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
     let plan = plan(task, settings, picture.dimensions());
     let image = generate(model, &plan, Some(&picture), |sample| {
         if sample.progress().0 == 0 {
@@ -225,7 +225,7 @@ fn make(
         interrupt::check()
     })?;
     let bytes = output::png(&image, &task.model.name, &plan)?;
-    output::write_atomically(&out.join(&task.output), &bytes)?;
+    whole::write(&out.join(&task.output), &bytes)?;
     Ok(image.dimensions())
 }
 

@@ -10,7 +10,7 @@ use diffusion_engine::{Model, Plan, SchedulerKind, generate};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{MachineArgs, ModelArgs};
-use crate::{interrupt, output};
+use crate::{interrupt, output, whole};
 
 /// Make images from a prompt, or from a prompt and a picture
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ impl Generate {
             let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
             let path = self.path(&known.name, plan.seed);
             let image = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
-            output::write_atomically(&path, &output::png(&image, &known.name, &plan)?)?;
+            whole::write(&path, &output::png(&image, &known.name, &plan)?)?;
             println!("{}", path.display());
         }
         Ok(ExitCode::SUCCESS)
