@@ -21,7 +21,7 @@ pub(super) fn install() -> anyhow::Result<()> {
     eprintln!("installing the Python peers into {}", environment().display());
     if !python().exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(environment()))
-            .context("python3 (3.10 or later) with its venv module is needed")?;
+            .context("python3 (3.11 or later) with its venv module is needed")?;
     }
     run(Command::new(python()).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))?;
     fs::write(&stamp, wanted).with_context(|| stamp.display().to_string())
