@@ -93,16 +93,11 @@ impl Bench {
         let mut done = Vec::new();
         for pair in 0..self.peers.len().max(1) {
             let engine = visit.measure(Program::Engine, task)?;
+            eprintln!("{engine}");
             let peer = self.peers.get(pair).map(|&peer| visit.measure(peer, task)).transpose()?;
-            for figures in [Some(&engine), peer.as_ref()].into_iter().flatten() {
-                eprintln!("{figures}");
-            }
-            let pair = peer.map(|mut peer| {
-                peer.ratio = Some(peer.seconds / engine.seconds);
-                peer
-            });
+            let peer = peer.map(|peer| peer.paired(&engine)).inspect(|peer| eprintln!("{peer}"));
             done.push(engine);
-            done.extend(pair);
+            done.extend(peer);
         }
         Ok(done)
     }

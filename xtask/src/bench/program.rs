@@ -118,7 +118,7 @@ impl Visit {
         } else {
             None
         };
-        Ok(Measurement { program, task, seconds, ratio: None, difference, figures })
+        Ok(Measurement { program, task, seconds, ratio: None, work: None, difference, figures })
     }
 
     fn run(&self, program: Program, task: Task, output: &Path) -> anyhow::Result<Figures> {

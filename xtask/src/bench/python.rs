@@ -57,11 +57,14 @@ fn networks(tasks: &[Task]) -> impl Iterator<Item = &'static str> {
 /// A script of `bench/peers/python`, to be run in the environment.
 pub(super) fn script(name: &str) -> Command {
     let mut command = Command::new(python());
-    // Nothing is fetched: all that the peers read is on this machine.
     command
         .arg(scripts().join(name))
+        // Nothing is fetched: all that the peers read is on this machine.
         .env("HF_HUB_OFFLINE", "1")
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // What they warn of is of no account here; errors still show.
+        .env("PYTHONWARNINGS", "ignore")
+        .env("TRANSFORMERS_VERBOSITY", "error");
     command
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Measurement {
     pub(super) seconds: f64,
     /// How many times as long as the engine just before it.
     pub(super) ratio: Option<f64>,
+    /// How many times the engine's processor seconds it took.
+    pub(super) work: Option<f64>,
     /// From the engine's result, relative to the peer's largest value.
     pub(super) difference: Option<f64>,
     pub(super) figures: Figures,
@@ -40,8 +42,9 @@ pub(super) struct Row {
     pub(super) version: String,
     pub(super) visits: usize,
     pub(super) seconds: f64,
-    /// Of the pairs.
+    /// Of the pairs: seconds, and processor seconds.
     pub(super) ratio: Option<f64>,
+    pub(super) work: Option<f64>,
     /// Processors that worked for it, on average.
     pub(super) busy: Option<f64>,
     /// Until it was ready, and the first run where that was a warm-up.
@@ -49,6 +52,21 @@ pub(super) struct Row {
     pub(super) first: Option<f64>,
     pub(super) peak_bytes: Option<u64>,
     pub(super) difference: Option<f64>,
+}
+
+impl Measurement {
+    /// Compares with the engine's figures of just before.
+    pub(super) fn paired(mut self, engine: &Self) -> Self {
+        let quotient = |own: f64, other: f64| (other > 0.0).then_some(own / other);
+        self.ratio = quotient(self.seconds, engine.seconds);
+        self.work = self.processor().zip(engine.processor()).and_then(|(a, b)| quotient(a, b));
+        self
+    }
+
+    /// Processor seconds of a run.
+    fn processor(&self) -> Option<f64> {
+        median(&self.figures.processor)
+    }
 }
 
 impl Report {
@@ -80,7 +98,8 @@ impl Row {
             visits: visits.len(),
             seconds: middle(&|visit| Some(visit.seconds))?,
             ratio: middle(&|visit| visit.ratio),
-            busy: middle(&|visit| median(&visit.figures.processor).map(|p| p / visit.seconds)),
+            work: middle(&|visit| visit.work),
+            busy: middle(&|visit| visit.processor().map(|processor| processor / visit.seconds)),
             load: middle(&|visit| Some(visit.figures.load))?,
             first: middle(&|visit| visit.figures.warm_ups.first().copied()),
             peak_bytes: visits.iter().filter_map(|visit| visit.figures.peak_bytes).max(),
@@ -109,22 +128,19 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
 pub(super) mod tests {
     use super::*;
 
-    /// A visit of `seconds`.
-    pub(in super::super) fn visit(
-        program: Program,
-        seconds: f64,
-        ratio: Option<f64>,
-    ) -> Measurement {
+    /// A visit of `seconds`, with `busy` processors.
+    pub(in super::super) fn visit(program: Program, seconds: f64, busy: f64) -> Measurement {
         let figures = Figures {
             version: "x 1".to_owned(),
             load: 0.5,
             warm_ups: vec![2.0 * seconds],
             seconds: vec![seconds],
-            processor: vec![1.5 * seconds],
+            processor: vec![busy * seconds],
             peak_bytes: Some(1 << 30),
         };
-        let difference = ratio.map(|_| 1e-5 * seconds);
-        Measurement { program, task: Task::Unet, seconds, ratio, difference, figures }
+        let difference = (program != Program::Engine).then_some(1e-5 * seconds);
+        let task = Task::Unet;
+        Measurement { program, task, seconds, ratio: None, work: None, difference, figures }
     }
 
     #[test]
@@ -137,19 +153,17 @@ pub(super) mod tests {
     #[test]
     fn ratios_are_of_pairs_and_not_of_medians() {
         use Program::{Candle, Engine};
-        let visits = vec![
-            visit(Engine, 1.0, None),
-            visit(Candle, 4.0, Some(4.0)),
-            visit(Engine, 4.0, None),
-            visit(Candle, 8.0, Some(2.0)),
-            visit(Engine, 2.0, None),
-            visit(Candle, 2.0, Some(1.0)),
-        ];
+        let pairs = [(1.0, 4.0), (4.0, 8.0), (2.0, 2.0)].map(|(own, other)| {
+            let engine = visit(Engine, own, 1.0);
+            let peer = visit(Candle, other, 1.5).paired(&engine);
+            [engine, peer]
+        });
+        let visits = pairs.into_iter().flatten().collect();
         let report = Report::new(Machine::look(), 2, visits);
         let [engine, candle] = &report.rows[..] else { panic!("{:?}", report.rows) };
         assert_eq!((engine.seconds, engine.ratio, engine.difference), (2.0, None, None));
         assert_eq!((candle.seconds, candle.ratio, candle.busy), (4.0, Some(2.0), Some(1.5)));
-        assert_eq!((candle.visits, candle.first), (3, Some(8.0)));
+        assert_eq!((candle.visits, candle.first, candle.work), (3, Some(8.0), Some(3.0)));
         assert!((candle.difference.unwrap() - 8e-5).abs() < 1e-12);
     }
 }
