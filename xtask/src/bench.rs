@@ -1,121 +1,144 @@
 //! `cargo xtask bench`: how long the networks take at the sizes of Stable Diffusion 1.5.
 //!
 //! On a shared machine seconds drift from one minute to the next. Peers therefore run in turn with
-//! the engine, and it is the ratios that mean something.
+//! the engine, and it is the ratios of neighbours that mean something. Each measurement is a
+//! process of its own, so that its peak of memory is its own too.
 
+mod difference;
 mod engine;
-mod peer;
+mod inputs;
+mod machine;
+mod program;
+mod python;
+mod report;
+mod table;
+mod task;
 
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Context;
 use clap::Args;
-use engine::Engine;
-use peer::PEERS;
+pub(crate) use engine::BenchEngine;
+use inputs::Inputs;
+use machine::Machine;
+use program::{Program, Visit};
+use report::{Measurement, Report};
+use task::Task;
 
 use crate::full_size::{self, Family};
+use crate::workspace;
 
-/// Time UNet, VAE and text encoder at Stable Diffusion 1.5's sizes: batch 2 at 64×64, and 512×512
+/// Time the networks at Stable Diffusion 1.5's sizes, alone or beside other engines
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// How often each is run; the medians are printed
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// Run the peers of bench/peers too, in turn with the engine, and print the ratios
+    /// What to run
+    #[arg(long, value_delimiter = ',', default_value = "unet,decode,encode,text,image")]
+    tasks: Vec<Task>,
+
+    /// Run peers too, each in turn with the engine [default: all of them]
+    #[arg(long, value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "pytorch,openvino,candle")]
+    peers: Vec<Program>,
+
+    /// Threads of every program [default: as many as there are processors]
     #[arg(long)]
-    peers: bool,
-}
+    threads: Option<NonZeroUsize>,
 
-/// One figure of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// One UNet evaluation of two rows: a step with guidance.
-    UNet,
-    /// The decoding of one image.
-    Vae,
-    /// One prompt.
-    Text,
-}
+    /// Runs before the one that counts, in every process
+    #[arg(long, default_value_t = 1)]
+    warm_ups: u32,
 
-/// One measurement of one program, in seconds.
-#[derive(Debug)]
-struct Timing {
-    who: &'static str,
-    task: Task,
-    seconds: f64,
+    /// Write every figure to this file as well, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 impl Bench {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let folder = full_size::at_hand(Family::Sd1)?;
-        let engine = Engine::open(&folder)?;
-        let peers = if self.peers { PEERS } else { &[] };
-        for peer in peers {
-            peer.build()?;
+        let model = full_size::at_hand(Family::Sd1)?;
+        let folder = workspace::path("target/bench");
+        let inputs = folder.join("inputs");
+        Inputs::write(&model, &inputs)?;
+        for peer in &self.peers {
+            peer.prepare(&model, &self.tasks)?;
         }
-        let mut timings = Vec::new();
-        for _ in 0..self.runs {
-            timings.extend(record("engine", engine.measure()?));
-            for peer in peers {
-                timings.extend(record(peer.name, peer.measure(&folder)?));
+        let visit =
+            Visit { model, inputs, folder, threads: self.threads()?, warm_ups: self.warm_ups };
+        let machine = Machine::look();
+        eprintln!("{machine}; {} threads", visit.threads);
+
+        let mut measurements = Vec::new();
+        for &task in &self.tasks {
+            for _ in 0..self.runs {
+                measurements.extend(self.round(&visit, task)?);
             }
         }
-        report(&timings, peers.iter().map(|peer| peer.name));
+        let report = Report::new(machine, visit.threads, measurements);
+        print!("{}", table::of(&report));
+        if let Some(path) = &self.json {
+            fs::write(path, serde_json::to_vec_pretty(&report)?)
+                .with_context(|| path.display().to_string())?;
+        }
         Ok(())
     }
-}
 
-/// Keeps figures, and shows them as they come.
-fn record(
-    who: &'static str,
-    figures: impl IntoIterator<Item = (Task, f64)>,
-) -> impl Iterator<Item = Timing> {
-    figures.into_iter().map(move |(task, seconds)| {
-        eprintln!("{who}: {} {seconds:.2} s", task.name());
-        Timing { who, task, seconds }
-    })
-}
-
-fn report(timings: &[Timing], peers: impl Iterator<Item = &'static str> + Clone) {
-    let median = |who: &str, task: Task| {
-        median(timings.iter().filter(|t| t.who == who && t.task == task).map(|t| t.seconds))
-    };
-    for task in [Task::UNet, Task::Vae, Task::Text] {
-        let Some(own) = median("engine", task) else { continue };
-        print!("{:<28} engine {own:8.2} s", task.name());
-        for peer in peers.clone() {
-            if let Some(other) = median(peer, task) {
-                print!("   {peer} {other:8.2} s ({:.2}×)", other / own);
-            }
+    /// The engine and each peer, in pairs: engine, peer, engine, peer, …
+    fn round(&self, visit: &Visit, task: Task) -> anyhow::Result<Vec<Measurement>> {
+        let mut done = Vec::new();
+        for pair in 0..self.peers.len().max(1) {
+            let engine = visit.measure(Program::Engine, task)?;
+            eprintln!("{engine}");
+            let peer = self.peers.get(pair).map(|&peer| visit.measure(peer, task)).transpose()?;
+            let peer = peer.map(|peer| peer.paired(&engine)).inspect(|peer| eprintln!("{peer}"));
+            done.push(engine);
+            done.extend(peer);
         }
-        println!();
+        Ok(done)
     }
-}
 
-impl Task {
-    fn name(self) -> &'static str {
-        match self {
-            Self::UNet => "UNet, one guided step",
-            Self::Vae => "VAE, decoding 512×512",
-            Self::Text => "text encoder, one prompt",
-        }
+    fn threads(&self) -> anyhow::Result<usize> {
+        Ok(match self.threads {
+            Some(threads) => threads.get(),
+            None => std::thread::available_parallelism()?.get(),
+        })
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let upper = values.get(values.len() / 2)?;
-    let lower = values.get((values.len() - 1) / 2)?;
-    Some((lower + upper) / 2.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn parse(line: &str) -> Bench {
+        Line::try_parse_from(line.split(' ')).unwrap().bench
+    }
 
     #[test]
-    fn medians() {
-        assert_eq!(median([].into_iter()), None);
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
-        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), Some(2.5));
+    fn all_tasks_and_no_peers_unless_asked() {
+        let bench = parse("bench");
+        assert_eq!((bench.tasks.len(), bench.peers.len(), bench.runs), (5, 0, 3));
+    }
+
+    #[test]
+    fn peers_are_all_or_those_named() {
+        use Program::{Candle, OpenVino, PyTorch};
+        assert_eq!(parse("bench --peers --runs 1").peers, [PyTorch, OpenVino, Candle]);
+        assert_eq!(parse("bench --peers candle,openvino").peers, [Candle, OpenVino]);
+        assert_eq!(parse("bench --tasks unet,text").tasks, [Task::Unet, Task::Text]);
+        // The engine is no peer of itself.
+        assert!(Line::try_parse_from(["bench", "--peers", "engine"]).is_err());
     }
 }

@@ -19,13 +19,15 @@ enum Task {
     /// Make the golden files of the tests anew, with the reference implementation in Python
     Goldens,
     Bench(bench::Bench),
+    #[command(hide = true)]
+    BenchEngine(bench::BenchEngine),
     FullSize(full_size::FullSize),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let task = Task::parse();
     // These compute for long; `cargo xtask` itself is built quickly, without optimisation.
-    let heavy = matches!(task, Task::Bench(_) | Task::FullSize(_));
+    let heavy = matches!(task, Task::Bench(_) | Task::BenchEngine(_) | Task::FullSize(_));
     if heavy && cfg!(debug_assertions) {
         return workspace::run_in_release();
     }
@@ -33,6 +35,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => test::run()?,
         Task::Goldens => goldens::run()?,
         Task::Bench(bench) => bench.execute()?,
+        Task::BenchEngine(engine) => engine.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,49 +1,43 @@
-//! candle's Stable Diffusion 1.5 networks on one machine: the time of one guided UNet evaluation
-//! and of one VAE decoding, in `f32` on the CPU.
+//! candle's Stable Diffusion 1.5 networks in `f32` on the CPU.
 //!
-//! `candle-peer DIR` reads the diffusers folder `DIR` and prints one line of JSON, as
-//! `bench/peers/README.md` asks.
+//! `bench/peers/README.md` says what arguments it takes and what it prints. Its threads are those
+//! of `RAYON_NUM_THREADS`.
 
-use std::path::{Path, PathBuf};
+mod figures;
+mod tasks;
+
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context;
-use candle_core::{DType, Device, Tensor};
-use candle_transformers::models::stable_diffusion::StableDiffusionConfig;
+use anyhow::{Context, bail};
+use figures::Figures;
+use tasks::Inputs;
 
 fn main() -> anyhow::Result<()> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.context("usage: candle-peer DIR")?;
-    let config = StableDiffusionConfig::v1_5(None, Some(512), Some(512));
-    let unet = time_unet(&config, &folder)?;
-    let vae = time_vae(&config, &folder)?;
-    println!("{}", serde_json::json!({ "unet": unet, "vae": vae }));
-    Ok(())
-}
-
-/// Seconds of a forward pass for a batch of two latents of 64×64 and 77 tokens of text.
-fn time_unet(config: &StableDiffusionConfig, folder: &Path) -> anyhow::Result<f64> {
-    let device = Device::Cpu;
-    let unet = config.build_unet(weights(folder, "unet"), &device, 4, false, DType::F32)?;
-    let latents = Tensor::randn(0f32, 1.0, (2, 4, 64, 64), &device)?;
-    let text = Tensor::randn(0f32, 1.0, (2, 77, 768), &device)?;
-    seconds(|| unet.forward(&latents, 500.0, &text))
-}
-
-/// Seconds of decoding one latent to 512×512 pixels.
-fn time_vae(config: &StableDiffusionConfig, folder: &Path) -> anyhow::Result<f64> {
-    let device = Device::Cpu;
-    let vae = config.build_vae(weights(folder, "vae"), &device, DType::F32)?;
-    let latents = Tensor::randn(0f32, 1.0, (1, 4, 64, 64), &device)?;
-    seconds(|| vae.decode(&latents))
-}
-
-fn weights(folder: &Path, component: &str) -> PathBuf {
-    folder.join(component).join("diffusion_pytorch_model.safetensors")
-}
-
-fn seconds(work: impl FnOnce() -> candle_core::Result<Tensor>) -> anyhow::Result<f64> {
     let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().as_secs_f64())
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let pair = arguments.chunks(2).find(|pair| pair[0] == name);
+        pair.and_then(|pair| pair.get(1)).with_context(|| format!("{name} VALUE is missing"))
+    };
+    let count = |name| anyhow::Ok(value(name)?.parse::<usize>()?);
+    let (warm_ups, repeats) = (count("--warm-ups")?, count("--repeats")?);
+    if std::env::var("RAYON_NUM_THREADS").ok().as_ref() != Some(value("--threads")?) {
+        bail!("RAYON_NUM_THREADS is not what --threads says");
+    }
+
+    let inputs = Inputs::open(PathBuf::from(value("--inputs")?))?;
+    let mut work = tasks::prepare(value("--task")?, value("--model")?.as_ref(), inputs)?;
+    let mut figures = Figures::new(start.elapsed().as_secs_f64());
+    let mut result = None;
+    for run in 0..warm_ups + repeats {
+        result = figures.time(run < warm_ups, &mut work)?;
+    }
+    if let Some(result) = result {
+        let values = result.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(value("--output")?, bytes)?;
+    }
+    println!("{}", figures.json());
+    Ok(())
 }

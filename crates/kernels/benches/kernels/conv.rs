@@ -1,0 +1,50 @@
+//! 3×3 convolutions of stride 1: the UNet's four resolutions, and the VAE's two largest.
+
+use criterion::Criterion;
+use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Stored, Then, conv2d};
+
+use crate::time;
+use crate::values::{f16_bytes, values};
+
+/// Side of the image, channels in and out.
+const SHAPES: [(usize, usize, usize); 8] = [
+    (64, 320, 320),
+    (32, 640, 640),
+    (16, 1280, 1280),
+    (8, 1280, 1280),
+    // After a skip connection, the widest that there are.
+    (64, 960, 320),
+    (16, 2560, 1280),
+    (512, 128, 128),
+    (256, 256, 256),
+];
+
+pub(crate) fn all(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("conv3x3");
+    for (side, channels, filters) in SHAPES {
+        let name = format!("{side}x{side} {channels}->{filters}");
+        let multiplications = side * side * 9 * channels * filters;
+        time(&mut group, &name, multiplications, kernel(side, channels, filters));
+    }
+    group.finish();
+}
+
+fn kernel(side: usize, channels: usize, filters: usize) -> impl FnMut() {
+    let shape = ConvShape {
+        source: (side, side),
+        input: (side, side),
+        in_channels: channels,
+        out_channels: filters,
+        kernel: 3,
+        stride: 1,
+        padding: (1, 1),
+    };
+    let x = values(side * side * channels);
+    let weights = ConvWeights::pack(Stored::F16, &f16_bytes(filters * 9 * channels), &shape);
+    let bias = values(filters);
+    let mut out = vec![0.0; side * side * filters];
+    move || {
+        let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
+        conv2d(&mut out, &x, &weights, &shape, &epilogue);
+    }
+}
