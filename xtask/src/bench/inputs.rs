@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use diffusion_engine::noise::Generator;
 use diffusion_engine::tokenizer::Tokenizer;
-use diffusion_engine::{Plan, SchedulerKind};
+use diffusion_engine::{Plan, SchedulerKind, Source};
 use serde::{Deserialize, Serialize};
 
 /// Steps of the whole image.
@@ -38,7 +38,7 @@ impl Inputs {
     /// Writes `plan.json` and the arrays; the same in every run.
     pub(super) fn write(model: &Path, folder: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let tokenizer = Tokenizer::open(model.join("tokenizer"))?;
+        let tokenizer = Tokenizer::open(&Source::Folder(model.to_owned()), "tokenizer")?;
         let (prompt, negative_prompt) = ("a lighthouse at dawn", "people");
         let inputs = Self {
             timestep: 500.0,

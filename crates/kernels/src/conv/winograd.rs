@@ -7,7 +7,7 @@
 
 use super::{ConvShape, sources};
 use crate::epilogue::{Epilogue, Target};
-use crate::gemm::{Panels, Strided, gemms, packed_columns, packed_len};
+use crate::gemm::{Chunked, Panels, gemms, packed_columns, packed_len};
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{Buffer, with_tile, with_shared};
 use crate::simd::{Level, Simd, Task};
@@ -208,7 +208,8 @@ impl Tiles {
     /// hold, in whole register tiles.
     fn at_a_time(self, shape: &ConvShape) -> usize {
         const VALUES: usize = 4 << 20;
-        let most = VALUES / (POINTS * (padded(shape.in_channels) + padded(shape.out_channels)));
+        let each = Chunked::len(1, padded(shape.in_channels)) + padded(shape.out_channels);
+        let most = VALUES / (POINTS * each);
         let passes = self.all.div_ceil(most.max(56));
         self.all.div_ceil(passes).next_multiple_of(Level::best().rows()).min(self.all)
     }
@@ -221,7 +222,7 @@ fn padded(channels: usize) -> usize {
 
 pub(super) fn scratch(shape: &ConvShape, batch: usize) -> usize {
     let tiles = Tiles::new(shape, batch).at_a_time(shape);
-    4 * POINTS * tiles * (padded(shape.in_channels) + padded(shape.out_channels))
+    4 * POINTS * (Chunked::len(tiles, padded(shape.in_channels)) + tiles * padded(shape.out_channels))
 }
 
 pub(super) fn conv2d(
@@ -242,8 +243,9 @@ pub(super) fn conv2d(
     let rows = sources(shape.source.0, shape.input.0, (1, 4));
     let columns = sources(shape.source.1, shape.input.1, (1, 4));
     let target = Target::new(out, shape.out_channels, epilogue);
-    with_shared(POINTS * step * (inputs + outputs), |buffer| {
-        let (patches, products) = buffer.split_at_mut(POINTS * step * inputs);
+    let plane = Chunked::len(step, shape.in_channels);
+    with_shared(POINTS * (plane + step * outputs), |buffer| {
+        let (patches, products) = buffer.split_at_mut(POINTS * plane);
         for first in (0..tiles.all).step_by(step) {
             let count = step.min(tiles.all - first);
             let points = Disjoint::new(patches);
@@ -256,33 +258,20 @@ pub(super) fn conv2d(
                     rows: &rows,
                     columns: &columns,
                     out: &points,
-                    at: tile * inputs,
-                    plane: step * inputs,
+                    place: (tile, step),
+                    plane,
                 });
             });
-            let sums = Disjoint::new(products);
             let patches = &*patches;
-            gemms(
-                POINTS,
-                |point| Strided { values: &patches[point * step * inputs..], stride: inputs },
-                count,
-                |point| weights.point(point),
-                |point, block| {
-                    for row in block.rows.clone() {
-                        let at = (point * step + row) * outputs + block.columns.start;
-                        // SAFETY: blocks are disjoint.
-                        #[allow(unsafe_code)]
-                        let part = unsafe { sums.part(at, block.columns.len()) };
-                        part.copy_from_slice(block.row(row));
-                    }
-                },
-            );
+            let chunk = |point| Chunked::new(&patches[point * plane..][..plane], step);
+            let stride = outputs;
+            gemms(POINTS, chunk, count, |point| weights.point(point), products, stride);
             let products = &*products;
             for_each_tile(count, count * outputs * 200, || (), |(), tile| {
                 with_tile(16 * outputs, |values| {
                     level.run(Tile {
                         products: &products[tile * outputs..],
-                        plane: step * outputs,
+                        plane: count * outputs,
                         channels: outputs,
                         out: values,
                     });
@@ -316,8 +305,9 @@ struct Patch<'a> {
     rows: &'a [Option<usize>],
     columns: &'a [Option<usize>],
     out: &'a Disjoint<'a>,
-    /// Where the first point of this patch goes, and how far the next point is.
-    at: usize,
+    /// Which row of how many of each point's operand this patch becomes.
+    place: (usize, usize),
+    /// Values from point to point.
     plane: usize,
 }
 
@@ -325,7 +315,7 @@ impl Task for Patch<'_> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { x, shape, tiles, tile, rows, columns, out, at, plane } = self;
+        let Self { x, shape, tiles, tile, rows, columns, out, place, plane } = self;
         let channels = shape.in_channels;
         let (image, tile) = (tile / tiles.each, tile % tiles.each);
         let (top, left) = (tile / tiles.across * 4, tile % tiles.across * 4);
@@ -342,6 +332,7 @@ impl Task for Patch<'_> {
         }
         for channel in (0..padded(channels)).step_by(S::LANES) {
             let whole = channel + S::LANES <= channels;
+            let at = Chunked::place(place.1, channels, place.0, channel);
             let mut half = [[[0.0_f32; 16]; 6]; 6];
             // SAFETY: the instruction set is the caller's promise; vectors are read inside
             // `image` (checked by the slice) or a buffer of one vector at least, and patches of
@@ -368,7 +359,7 @@ impl Task for Patch<'_> {
                 for (y, row) in half.iter().enumerate() {
                     let d = std::array::from_fn(|x| S::load(row[x].as_ptr()));
                     for (x, value) in patch_points::<S>(d).into_iter().enumerate() {
-                        let part = out.part((y * 6 + x) * plane + at + channel, S::LANES);
+                        let part = out.part((y * 6 + x) * plane + at, S::LANES);
                         S::store(part.as_mut_ptr(), value);
                     }
                 }

@@ -12,7 +12,7 @@ pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
 pub use pack::{Gated, Packed};
 pub(crate) use pack::{GATE_GROUP, Panels, packed_columns, packed_len};
 
-use crate::parallel::for_each_tile;
+use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
 use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
 
@@ -20,6 +20,32 @@ use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
 pub(crate) trait Rows: Sync {
     /// Copies the values `from..from + out.len()` of row `row`.
     fn copy(&self, row: usize, from: usize, out: &mut [f32]);
+}
+
+/// A left operand that was written the way the register tile reads it: for each of its [`runs`]
+/// all rows, [`ROW_STRIDE`] apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Chunked<'a> {
+    values: &'a [f32],
+    rows: usize,
+}
+
+impl<'a> Chunked<'a> {
+    /// Values of an operand of `rows` rows of `depth` values.
+    pub(crate) fn len(rows: usize, depth: usize) -> usize {
+        runs(depth).count() * rows * ROW_STRIDE
+    }
+
+    /// Where the value `column` of row `row` is, of `rows`, and the end of its run.
+    #[inline(always)]
+    pub(crate) fn place(rows: usize, depth: usize, row: usize, column: usize) -> usize {
+        let size = run_size(depth);
+        ((column / size) * rows + row) * ROW_STRIDE + column % size
+    }
+
+    pub(crate) fn new(values: &'a [f32], rows: usize) -> Self {
+        Self { values, rows }
+    }
 }
 
 /// Rows that lie in memory, `stride` values apart.
@@ -67,21 +93,30 @@ pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Bl
     });
 }
 
-/// Several products of the same shape at once: those of `a(i)` and `b(i)` for `i` below `count`.
-pub(crate) fn gemms<'a, R: Rows>(
+/// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The
+/// result of each is `[rows, stride]`, one after the other in `out`.
+pub(crate) fn gemms<'a>(
     count: usize,
-    a: impl Fn(usize) -> R + Sync,
+    a: impl Fn(usize) -> Chunked<'a> + Sync,
     rows: usize,
     b: impl Fn(usize) -> Panels<'a> + Sync,
-    finish: impl Fn(usize, Block<'_>) + Sync,
+    out: &mut [f32],
+    stride: usize,
 ) {
     let any = b(0);
-    let cut = Cut::new(any.level(), rows, any.columns(), count);
+    // Whole rows, so that what two threads write does not interleave.
+    let cut = Cut::new(any.level(), rows, any.columns(), count).whole_rows();
     let work = count * rows * any.columns() * any.depth();
+    assert!(count * rows * stride <= out.len(), "result too short");
+    let out = Disjoint::new(out);
     for_each_tile(count * cut.count(), work, || (), |(), index| {
         let (product, index) = (index / cut.count(), index % cut.count());
-        let (rows, columns) = cut.block(index);
-        block(&a(product), rows, b(product), columns, &|block: Block<'_>| finish(product, block));
+        let (part, _) = cut.block(index);
+        // SAFETY: parts of the rows of one product, and different products, are disjoint.
+        #[allow(unsafe_code)]
+        let sums = unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
+        let (a, b) = (a(product), b(product));
+        b.level().run(ChunkedProduct { a, rows: part, b, sums, stride });
     });
 }
 
@@ -142,6 +177,10 @@ impl Cut {
         }
     }
 
+    fn whole_rows(self) -> Self {
+        Self { block_columns: self.columns, ..self }
+    }
+
     fn count(&self) -> usize {
         self.rows.div_ceil(self.block_rows) * self.columns.div_ceil(self.block_columns)
     }
@@ -164,9 +203,36 @@ fn even(count: usize, most: usize) -> usize {
 
 /// The runs into which the inner dimension is cut; they follow its length alone.
 pub(crate) fn runs(depth: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = depth.div_ceil(MAX_DEPTH).max(1);
-    let size = depth.div_ceil(count).next_multiple_of(16).min(MAX_DEPTH);
+    let size = run_size(depth);
     (0..depth).step_by(size).map(move |from| from..(from + size).min(depth))
+}
+
+/// The length of all runs but the last: even ones, of whole vectors.
+fn run_size(depth: usize) -> usize {
+    let count = depth.div_ceil(MAX_DEPTH).max(1);
+    depth.div_ceil(count).next_multiple_of(16).min(MAX_DEPTH)
+}
+
+/// Some rows of a product whose left operand needs no gathering.
+struct ChunkedProduct<'a> {
+    a: Chunked<'a>,
+    rows: Range<usize>,
+    b: Panels<'a>,
+    sums: &'a mut [f32],
+    stride: usize,
+}
+
+impl Task for ChunkedProduct<'_> {
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { a, rows, b, sums, stride } = self;
+        for (index, run) in runs(b.depth()).enumerate() {
+            let chunk = &a.values[(index * a.rows + rows.start) * ROW_STRIDE..];
+            // SAFETY: the instruction set is the caller's promise.
+            unsafe { multiply::<S>(chunk, rows.len(), b, 0..b.columns(), run, sums, stride) };
+        }
+    }
 }
 
 /// One block of a product.
