@@ -195,11 +195,12 @@ impl Task for Queries<'_> {
                 }
             }
             for (i, row) in self.rows.clone().enumerate() {
-                let line = &mut scores[i * ROW_STRIDE..][..block.len()];
+                let line = &mut scores[i * ROW_STRIDE..][..ROW_STRIDE];
                 let visible = if causal { (row + 1).saturating_sub(first) } else { block.len() };
-                let (line, hidden) = line.split_at_mut(visible.min(block.len()));
-                hidden.fill(0.0);
-                let rescale = seen[i].add(line);
+                let visible = visible.min(block.len());
+                // SAFETY: as above.
+                let rescale = unsafe { seen[i].add::<S>(line, visible) };
+                line[visible..block.len()].fill(0.0);
                 if rescale != 1.0 && first > 0 {
                     sums[i * stride..][..stride].iter_mut().for_each(|v| *v *= rescale);
                 }
@@ -221,18 +222,65 @@ impl Task for Queries<'_> {
 }
 
 impl Seen {
-    /// Turns scores into `exp(score - largest)` and counts them; returns what earlier ones are to
-    /// be multiplied with.
+    /// Turns the first `count` scores into `exp(score - largest)` and counts them; returns what
+    /// earlier ones are to be multiplied with. The scores up to a whole vector are overwritten.
+    ///
+    /// # Safety
+    /// The processor has the instruction set `S`.
+    #[allow(unsafe_code)]
     #[inline(always)]
-    fn add(&mut self, scores: &mut [f32]) -> f32 {
-        let largest = math::fold(scores, self.largest, |a, b| if b > a { b } else { a });
-        for score in scores.iter_mut() {
-            *score = math::exp(*score - largest);
+    unsafe fn add<S: Simd>(&mut self, scores: &mut [f32], count: usize) -> f32 {
+        let scores = &mut scores[..count.next_multiple_of(S::LANES)];
+        scores[count..].fill(f32::NEG_INFINITY);
+        let mut lanes = [0.0_f32; 16];
+        // SAFETY: whole vectors of `scores`; `lanes` holds one.
+        unsafe {
+            let mut most = S::splat(self.largest);
+            for vector in scores.chunks_exact(S::LANES) {
+                most = S::max(most, S::load(vector.as_ptr()));
+            }
+            S::store(lanes.as_mut_ptr(), most);
+            let largest = lanes[..S::LANES].iter().fold(self.largest, |a, &b| a.max(b));
+            let (shift, mut total) = (S::splat(largest), S::splat(0.0));
+            for vector in scores.chunks_exact_mut(S::LANES) {
+                let value = exp::<S>(S::sub(S::load(vector.as_ptr()), shift));
+                total = S::add(total, value);
+                S::store(vector.as_mut_ptr(), value);
+            }
+            S::store(lanes.as_mut_ptr(), total);
+            let rescale = math::exp(self.largest - largest);
+            self.total = self.total * rescale + lanes[..S::LANES].iter().sum::<f32>();
+            self.largest = largest;
+            rescale
         }
-        let rescale = math::exp(self.largest - largest);
-        self.total = self.total * rescale + math::fold(scores, 0.0, |a, b| a + b);
-        self.largest = largest;
-        rescale
+    }
+}
+
+/// `exp(x)` for `x ≤ 0`, within about 1e-7 relative; below −87 it is about 1e-38.
+///
+/// Range reduction to `2^n · exp(r)`, `|r| ≤ ln 2 / 2`, and a polynomial of degree 6.
+///
+/// # Safety
+/// The processor has the instruction set `S`.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn exp<S: Simd>(x: S::V) -> S::V {
+    // Adding 1.5 · 2^23 rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    // ln 2 in two parts, so that n · ln 2 is exact in the first.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // SAFETY: arithmetic alone.
+    unsafe {
+        let x = S::max(S::splat(-87.0), x);
+        let biased = S::mul_add(x, S::splat(std::f32::consts::LOG2_E), S::splat(ROUND));
+        let n = S::sub(biased, S::splat(ROUND));
+        let r = S::mul_add(n, S::splat(-LN2_LOW), S::mul_add(n, S::splat(-LN2_HIGH), x));
+        let mut p = S::splat(1.0 / 720.0);
+        for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            p = S::mul_add(p, r, S::splat(c));
+        }
+        S::mul(p, S::power_of_two(biased))
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) trait Simd {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// `a · b + c`, rounded once where the instruction set can.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger of each pair; where one is NaN, `b`.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `2^n` for values `n + 1.5 · 2^23`: their low bits are `n`, which become the exponent.
+    unsafe fn power_of_two(biased: Self::V) -> Self::V;
 }
 
 /// Vectors side by side in a panel of packed weights.

@@ -59,4 +59,17 @@ impl Simd for Neon {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         unsafe { vfmaq_f32(c, a, b) }
     }
+
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(biased: Self::V) -> Self::V {
+        unsafe {
+            let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased));
+            vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(127 << 23)))
+        }
+    }
 }

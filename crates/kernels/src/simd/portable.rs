@@ -55,4 +55,14 @@ impl Simd for Portable {
         // Rounded twice: a fused one without an instruction for it is a slow call.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
+
+    #[inline(always)]
+    unsafe fn max(a: V, b: V) -> V {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(biased: V) -> V {
+        biased.map(|v| f32::from_bits((v.to_bits() << 23).wrapping_add(127 << 23)))
+    }
 }
