@@ -72,49 +72,59 @@ fn attention_at(
     let each = key_len + value_len;
     with_shared(heads * each, |packed| {
         let parts = Disjoint::new(packed);
-        for_each_tile(heads, keys * channels * 16, || (), |(), head| {
-            // SAFETY: each head has a part of its own.
-            #[allow(unsafe_code)]
-            let part = unsafe { parts.part(head * each, each) };
-            let (packed_keys, packed_values) = part.split_at_mut(key_len);
-            let first = head * head_dim;
-            pack(level, packed_keys, head_dim, keys, |row, column| {
-                k[column * channels + first + row]
-            });
-            pack(level, packed_values, keys, head_dim, |row, column| {
-                v[row * channels + first + column]
-            });
-        });
+        for_each_tile(
+            heads,
+            keys * channels * 16,
+            || (),
+            |(), head| {
+                // SAFETY: each head has a part of its own.
+                #[allow(unsafe_code)]
+                let part = unsafe { parts.part(head * each, each) };
+                let (packed_keys, packed_values) = part.split_at_mut(key_len);
+                let first = head * head_dim;
+                pack(level, packed_keys, head_dim, keys, |row, column| {
+                    k[column * channels + first + row]
+                });
+                pack(level, packed_values, keys, head_dim, |row, column| {
+                    v[row * channels + first + column]
+                });
+            },
+        );
         let packed = &*packed;
         let rows = QUERY_TILES * level.rows();
         let blocks = queries.div_ceil(rows);
         let out = Disjoint::new(out);
-        for_each_tile(heads * blocks, 2 * queries * keys * channels, || (), |(), index| {
-            let head = index / blocks;
-            let first = index % blocks * rows;
-            let part = &packed[head * each..][..each];
-            let rows = first..(first + rows).min(queries);
-            let count = rows.len();
-            let line = count * ROW_STRIDE;
-            with_rows(runs(head_dim).count() * line, |queries| {
-                with_scores(line, |scores| {
-                    with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
-                        level.run(Queries {
-                            q,
-                            shape,
-                            head,
-                            rows,
-                            keys: Panels::new(level, head_dim, keys, &part[..key_len]),
-                            values: Panels::new(level, keys, head_dim, &part[key_len..]),
-                            out: &out,
-                            queries,
-                            scores,
-                            sums,
+        for_each_tile(
+            heads * blocks,
+            2 * queries * keys * channels,
+            || (),
+            |(), index| {
+                let head = index / blocks;
+                let first = index % blocks * rows;
+                let part = &packed[head * each..][..each];
+                let rows = first..(first + rows).min(queries);
+                let count = rows.len();
+                let line = count * ROW_STRIDE;
+                with_rows(runs(head_dim).count() * line, |queries| {
+                    with_scores(line, |scores| {
+                        with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
+                            level.run(Queries {
+                                q,
+                                shape,
+                                head,
+                                rows,
+                                keys: Panels::new(level, head_dim, keys, &part[..key_len]),
+                                values: Panels::new(level, keys, head_dim, &part[key_len..]),
+                                out: &out,
+                                queries,
+                                scores,
+                                sums,
+                            });
                         });
                     });
                 });
-            });
-        });
+            },
+        );
     });
 }
 

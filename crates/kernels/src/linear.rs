@@ -9,13 +9,7 @@ use crate::parallel::Disjoint;
 /// `out[rows, outputs] = x[rows, inputs] · weightᵀ`, and what the epilogue says.
 ///
 /// `rows` of `x` make up `batch` batch rows, which matters to a bias for each of them alone.
-pub fn linear(
-    out: &mut [f32],
-    x: &[f32],
-    weight: &Packed,
-    batch: usize,
-    epilogue: &Epilogue<'_>,
-) {
+pub fn linear(out: &mut [f32], x: &[f32], weight: &Packed, batch: usize, epilogue: &Epilogue<'_>) {
     let (inputs, outputs) = (weight.depth(), weight.columns());
     let rows = x.len() / inputs;
     assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");

@@ -185,7 +185,8 @@ mod tests {
         for level in Level::available() {
             for shape in shapes() {
                 let x = values(shape.source.0 * shape.source.1 * shape.in_channels, 1);
-                let weight = values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
+                let weight =
+                    values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
                 let bias = values(shape.out_channels, 3);
                 let want = reference(&x, &weight, &bias, &shape);
                 let weights = ConvWeights::pack_at(level, Stored::F32, &bytes(&weight), &shape);
@@ -212,11 +213,19 @@ mod tests {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut out = before[batch.start * out_size..batch.end * out_size].to_vec();
                 let epilogue = Epilogue {
-                    bias: Some(&bias[batch.start * shape.out_channels..batch.end * shape.out_channels]),
+                    bias: Some(
+                        &bias[batch.start * shape.out_channels..batch.end * shape.out_channels],
+                    ),
                     then: Then::AddToOut,
                 };
                 pool.install(|| {
-                    conv2d(&mut out, &x[batch.start * size..batch.end * size], &weights, &shape, &epilogue);
+                    conv2d(
+                        &mut out,
+                        &x[batch.start * size..batch.end * size],
+                        &weights,
+                        &shape,
+                        &epilogue,
+                    );
                 });
                 out
             };

@@ -7,11 +7,11 @@
 
 use super::{ConvShape, sources};
 use crate::epilogue::{Epilogue, Target};
-use crate::gemm::{Chunked, Panels, gemms, packed_columns, packed_len};
+use crate::gemm::{Chunked, Panels, Weight, gemms, packed_columns, packed_len};
 use crate::parallel::{Disjoint, for_each_tile};
-use crate::scratch::{Buffer, with_tile, with_shared};
-use crate::simd::{Level, Simd, Task};
-use crate::widen::{Stored, widen_values};
+use crate::scratch::{Buffer, with_shared, with_tile};
+use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
+use crate::widen::Stored;
 
 /// Points of the transform: values of a transformed patch, tile or filter.
 pub(super) const POINTS: usize = 36;
@@ -40,24 +40,25 @@ impl Transformed {
         let panel = packed_columns(level);
         let target = Disjoint::new(&mut values);
         let work = outputs * inputs * POINTS * 4;
-        for_each_tile(outputs.div_ceil(panel), work, || (), |(), index| {
-            let first = index * panel;
-            let count = panel.min(outputs - first);
-            let filter = inputs * 9;
-            with_tile(panel * filter, |filters| {
-                for (column, filter_values) in filters.chunks_exact_mut(filter).enumerate() {
-                    if column < count {
-                        let from = (first + column) * filter * stored.bytes();
-                        let bytes = &bytes[from..][..filter * stored.bytes()];
-                        widen_values(stored, bytes, filter_values);
-                    } else {
-                        filter_values.fill(0.0);
-                    }
-                }
+        let weight = Weight { stored, bytes, inputs, taps: 9 };
+        for_each_tile(
+            outputs.div_ceil(panel),
+            work,
+            || (),
+            |(), index| {
+                let first = index * panel;
                 let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
-                level.run(Filters { filters, inputs, width, target: &target, first, len });
-            });
-        });
+                let output = |column| Some(first + column).filter(|&c| c < outputs);
+                let mut taps = [0.0; 9 * PANEL_VECTORS * 16];
+                weight.transposed(width, output, |input, tap, row| {
+                    taps[tap * width..][..width].copy_from_slice(row);
+                    if tap == 8 {
+                        let at = (first * inputs) + input * width;
+                        level.run(Filters { taps: &taps[..9 * width], target: &target, at, len });
+                    }
+                });
+            },
+        );
         Self { level, inputs, outputs, values }
     }
 
@@ -68,16 +69,13 @@ impl Transformed {
     }
 }
 
-/// The transform of one panel of filters.
+/// The transform of one input's filters to the outputs of a panel.
 struct Filters<'a> {
-    /// `[columns of the panel, inputs, 9]`.
-    filters: &'a [f32],
-    inputs: usize,
-    /// Columns of the panel, whole vectors.
-    width: usize,
+    /// `[9, width]`.
+    taps: &'a [f32],
     target: &'a Disjoint<'a>,
-    /// The first column.
-    first: usize,
+    /// Where the first point's values go.
+    at: usize,
     /// Values of one point's matrix.
     len: usize,
 }
@@ -86,37 +84,27 @@ impl Task for Filters<'_> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { filters, inputs, width, target, first, len } = self;
-        let stride = inputs * 9;
-        for input in 0..inputs {
-            for lane in (0..width).step_by(S::LANES) {
-                let mut taps = [[0.0_f32; 16]; 9];
-                for column in 0..S::LANES {
-                    let filter = &filters[(lane + column) * stride + input * 9..][..9];
-                    for (tap, &value) in taps.iter_mut().zip(filter) {
-                        tap[column] = value;
+        let Self { taps, target, at, len } = self;
+        let width = taps.len() / 9;
+        for lane in (0..width).step_by(S::LANES) {
+            let tap = |index: usize| taps[index * width + lane..][..S::LANES].as_ptr();
+            // SAFETY: the instruction set is the caller's promise; `tap` is a whole vector; panels
+            // of different threads do not overlap.
+            unsafe {
+                let g: [[S::V; 3]; 3] =
+                    std::array::from_fn(|y| std::array::from_fn(|x| S::load(tap(y * 3 + x))));
+                // Columns, then rows.
+                let mut half = [[S::splat(0.0); 3]; 6];
+                for x in 0..3 {
+                    let column = filter_points::<S>([g[0][x], g[1][x], g[2][x]]);
+                    for (row, value) in half.iter_mut().zip(column) {
+                        row[x] = value;
                     }
                 }
-                let at = first * inputs + input * width + lane;
-                // SAFETY: the instruction set is the caller's promise; a row of `taps` holds at
-                // least one vector; panels of different threads do not overlap.
-                unsafe {
-                    let g: [[S::V; 3]; 3] = std::array::from_fn(|y| {
-                        std::array::from_fn(|x| S::load(taps[y * 3 + x].as_ptr()))
-                    });
-                    // Columns, then rows.
-                    let mut half = [[S::splat(0.0); 3]; 6];
-                    for x in 0..3 {
-                        let column = filter_points::<S>([g[0][x], g[1][x], g[2][x]]);
-                        for (row, value) in half.iter_mut().zip(column) {
-                            row[x] = value;
-                        }
-                    }
-                    for (y, row) in half.into_iter().enumerate() {
-                        for (x, value) in filter_points::<S>(row).into_iter().enumerate() {
-                            let out = target.part((y * 6 + x) * len + at, S::LANES);
-                            S::store(out.as_mut_ptr(), value);
-                        }
+                for (y, row) in half.into_iter().enumerate() {
+                    for (x, value) in filter_points::<S>(row).into_iter().enumerate() {
+                        let out = target.part((y * 6 + x) * len + at + lane, S::LANES);
+                        S::store(out.as_mut_ptr(), value);
                     }
                 }
             }
@@ -222,7 +210,8 @@ fn padded(channels: usize) -> usize {
 
 pub(super) fn scratch(shape: &ConvShape, batch: usize) -> usize {
     let tiles = Tiles::new(shape, batch).at_a_time(shape);
-    4 * POINTS * (Chunked::len(tiles, padded(shape.in_channels)) + tiles * padded(shape.out_channels))
+    4 * POINTS
+        * (Chunked::len(tiles, padded(shape.in_channels)) + tiles * padded(shape.out_channels))
 }
 
 pub(super) fn conv2d(
@@ -249,48 +238,58 @@ pub(super) fn conv2d(
         for first in (0..tiles.all).step_by(step) {
             let count = step.min(tiles.all - first);
             let points = Disjoint::new(patches);
-            for_each_tile(count, count * inputs * 200, || (), |(), tile| {
-                level.run(Patch {
-                    x,
-                    shape,
-                    tiles,
-                    tile: first + tile,
-                    rows: &rows,
-                    columns: &columns,
-                    out: &points,
-                    place: (tile, step),
-                    plane,
-                });
-            });
+            for_each_tile(
+                count,
+                count * inputs * 200,
+                || (),
+                |(), tile| {
+                    level.run(Patch {
+                        x,
+                        shape,
+                        tiles,
+                        tile: first + tile,
+                        rows: &rows,
+                        columns: &columns,
+                        out: &points,
+                        place: (tile, step),
+                        plane,
+                    });
+                },
+            );
             let patches = &*patches;
             let chunk = |point| Chunked::new(&patches[point * plane..][..plane], step);
             let stride = outputs;
             gemms(POINTS, chunk, count, |point| weights.point(point), products, stride);
             let products = &*products;
-            for_each_tile(count, count * outputs * 200, || (), |(), tile| {
-                with_tile(16 * outputs, |values| {
-                    level.run(Tile {
-                        products: &products[tile * outputs..],
-                        plane: count * outputs,
-                        channels: outputs,
-                        out: values,
-                    });
-                    let tile = first + tile;
-                    let (image, tile) = (tile / tiles.each, tile % tiles.each);
-                    let (top, left) = (tile / tiles.across * 4, tile % tiles.across * 4);
-                    for y in 0..4.min(height - top) {
-                        for x in 0..4.min(width - left) {
-                            let row = (image * height + top + y) * width + left + x;
-                            let values = &values[(y * 4 + x) * outputs..][..shape.out_channels];
-                            // SAFETY: tiles are disjoint.
-                            #[allow(unsafe_code)]
-                            unsafe {
-                                target.finish(row, image, 0..shape.out_channels, values);
+            for_each_tile(
+                count,
+                count * outputs * 200,
+                || (),
+                |(), tile| {
+                    with_tile(16 * outputs, |values| {
+                        level.run(Tile {
+                            products: &products[tile * outputs..],
+                            plane: count * outputs,
+                            channels: outputs,
+                            out: values,
+                        });
+                        let tile = first + tile;
+                        let (image, tile) = (tile / tiles.each, tile % tiles.each);
+                        let (top, left) = (tile / tiles.across * 4, tile % tiles.across * 4);
+                        for y in 0..4.min(height - top) {
+                            for x in 0..4.min(width - left) {
+                                let row = (image * height + top + y) * width + left + x;
+                                let values = &values[(y * 4 + x) * outputs..][..shape.out_channels];
+                                // SAFETY: tiles are disjoint.
+                                #[allow(unsafe_code)]
+                                unsafe {
+                                    target.finish(row, image, 0..shape.out_channels, values);
+                                }
                             }
                         }
-                    }
-                });
-            });
+                    });
+                },
+            );
         }
     });
 }

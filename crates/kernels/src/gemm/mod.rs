@@ -9,8 +9,8 @@ mod pack;
 use std::ops::Range;
 
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
+pub(crate) use pack::{GATE_GROUP, Panels, Weight, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
-pub(crate) use pack::{GATE_GROUP, Panels, packed_columns, packed_len};
 
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
@@ -87,10 +87,15 @@ const BLOCK_PANELS: usize = 12;
 pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Block<'_>) + Sync) {
     let cut = Cut::new(b.level(), rows, b.columns(), 1);
     let work = rows * b.columns() * b.depth();
-    for_each_tile(cut.count(), work, || (), |(), index| {
-        let (rows, columns) = cut.block(index);
-        block(a, rows, b, columns, &finish);
-    });
+    for_each_tile(
+        cut.count(),
+        work,
+        || (),
+        |(), index| {
+            let (rows, columns) = cut.block(index);
+            block(a, rows, b, columns, &finish);
+        },
+    );
 }
 
 /// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The
@@ -109,15 +114,21 @@ pub(crate) fn gemms<'a>(
     let work = count * rows * any.columns() * any.depth();
     assert!(count * rows * stride <= out.len(), "result too short");
     let out = Disjoint::new(out);
-    for_each_tile(count * cut.count(), work, || (), |(), index| {
-        let (product, index) = (index / cut.count(), index % cut.count());
-        let (part, _) = cut.block(index);
-        // SAFETY: parts of the rows of one product, and different products, are disjoint.
-        #[allow(unsafe_code)]
-        let sums = unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
-        let (a, b) = (a(product), b(product));
-        b.level().run(ChunkedProduct { a, rows: part, b, sums, stride });
-    });
+    for_each_tile(
+        count * cut.count(),
+        work,
+        || (),
+        |(), index| {
+            let (product, index) = (index / cut.count(), index % cut.count());
+            let (part, _) = cut.block(index);
+            // SAFETY: parts of the rows of one product, and different products, are disjoint.
+            #[allow(unsafe_code)]
+            let sums =
+                unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
+            let (a, b) = (a(product), b(product));
+            b.level().run(ChunkedProduct { a, rows: part, b, sums, stride });
+        },
+    );
 }
 
 /// Bytes of working memory that a thread keeps: one block's left operand and sums. The scores of
@@ -139,7 +150,14 @@ fn block(
     let stride = columns.len().next_multiple_of(b.level().lanes());
     with_tile(rows.len() * stride, |sums| {
         with_rows(rows.len() * ROW_STRIDE, |chunk| {
-            b.level().run(Product { a, rows: rows.clone(), b, columns: columns.clone(), chunk, sums });
+            b.level().run(Product {
+                a,
+                rows: rows.clone(),
+                b,
+                columns: columns.clone(),
+                chunk,
+                sums,
+            });
         });
         finish(Block { rows, columns, values: sums, stride });
     });
@@ -329,18 +347,22 @@ mod tests {
         let mut out = Vec::new();
         for r in 0..rows {
             for c in 0..columns {
-                let products = (0..depth)
-                    .map(|k| f64::from(a[r * depth + k]) * f64::from(b[c * depth + k]));
+                let products =
+                    (0..depth).map(|k| f64::from(a[r * depth + k]) * f64::from(b[c * depth + k]));
                 out.push(products.sum::<f64>() as f32);
             }
         }
         out
     }
 
-    fn product(level: Level, a: &[f32], b: &[f32], (rows, depth, columns): (usize, usize, usize)) -> Vec<f32> {
+    fn product(
+        level: Level,
+        a: &[f32],
+        b: &[f32],
+        (rows, depth, columns): (usize, usize, usize),
+    ) -> Vec<f32> {
         let bytes: Vec<u8> = b.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let packed =
-            Packed::convolution_at(level, crate::Stored::F32, &bytes, columns, depth, 1);
+        let packed = Packed::convolution_at(level, crate::Stored::F32, &bytes, columns, depth, 1);
         let out = std::sync::Mutex::new(vec![f32::NAN; rows * columns]);
         gemm(&Strided { values: a, stride: depth }, rows, packed.view(), |block| {
             let mut out = out.lock().unwrap();

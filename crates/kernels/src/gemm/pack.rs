@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::scratch::Buffer;
+use crate::scratch::{Buffer, with_rows};
 use crate::simd::{Level, PANEL_VECTORS};
 use crate::widen::{Stored, widen_values};
 
@@ -60,26 +60,15 @@ impl Packed {
         assert_eq!(bytes.len(), outputs * depth * stored.bytes(), "weight length");
         let mut values = Buffer::reused(packed_len(level, depth, outputs));
         let panel_columns = packed_columns(level);
-        let pack_panel = |filter: &mut Vec<f32>, (panel, out): (usize, &mut [f32])| {
-            let width = out.len() / depth;
-            let first = panel * panel_columns;
-            filter.resize(depth, 0.0);
-            for column in 0..width {
-                if first + column < outputs {
-                    let from = order(first + column) * depth * stored.bytes();
-                    widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
-                } else {
-                    filter.fill(0.0);
-                }
-                for (input, filter) in filter.chunks_exact(taps).enumerate() {
-                    for (tap, &value) in filter.iter().enumerate() {
-                        out[(tap * inputs + input) * width + column] = value;
-                    }
-                }
-            }
-        };
+        let weight = Weight { stored, bytes, inputs, taps };
         let panels = values.par_chunks_mut(depth * panel_columns).enumerate();
-        panels.for_each_init(Vec::new, pack_panel);
+        panels.for_each(|(panel, out)| {
+            let (first, width) = (panel * panel_columns, out.len() / depth);
+            let output = |column| Some(first + column).filter(|&c| c < outputs).map(&order);
+            weight.transposed(width, output, |input, tap, row| {
+                out[(tap * inputs + input) * width..][..width].copy_from_slice(row);
+            });
+        });
         Self { depth, columns: outputs, level, values }
     }
 
@@ -101,6 +90,54 @@ impl Packed {
     pub(crate) fn view(&self) -> Panels<'_> {
         let Self { depth, columns, level, values } = self;
         Panels { depth: *depth, columns: *columns, level: *level, values }
+    }
+}
+
+/// A weight `[outputs, inputs, taps]` in its file.
+#[derive(Clone, Copy)]
+pub(crate) struct Weight<'a> {
+    pub(crate) stored: Stored,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) inputs: usize,
+    pub(crate) taps: usize,
+}
+
+impl Weight<'_> {
+    /// Hands `take` for each input and tap the values of the outputs `output(0..width)`, zero
+    /// where there is none. `width` is that of a panel at the most.
+    pub(crate) fn transposed(
+        &self,
+        width: usize,
+        output: impl Fn(usize) -> Option<usize>,
+        mut take: impl FnMut(usize, usize, &[f32]),
+    ) {
+        // As much of each output as makes a block that the first-level cache holds.
+        const BLOCK: usize = 192;
+        let Self { stored, bytes, inputs, taps } = *self;
+        let depth = inputs * taps;
+        let step = (BLOCK / taps).max(1);
+        with_rows(width * step * taps + width, |buffer| {
+            let (row, block) = buffer.split_at_mut(width);
+            for first in (0..inputs).step_by(step) {
+                let len = step.min(inputs - first) * taps;
+                for (column, values) in block.chunks_exact_mut(len).take(width).enumerate() {
+                    match output(column) {
+                        Some(output) => {
+                            let from = (output * depth + first * taps) * stored.bytes();
+                            let bytes = &bytes[from..][..len * stored.bytes()];
+                            widen_values(stored, bytes, values);
+                        }
+                        None => values.fill(0.0),
+                    }
+                }
+                for at in 0..len {
+                    for (value, column) in row.iter_mut().zip(block.chunks_exact(len)) {
+                        *value = column[at];
+                    }
+                    take(first + at / taps, at % taps, row);
+                }
+            }
+        });
     }
 }
 

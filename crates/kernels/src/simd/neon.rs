@@ -8,7 +8,6 @@ use super::{Simd, Task};
 
 pub(crate) struct Neon;
 
-
 /// Computes `task` with these instructions.
 ///
 /// # Safety
