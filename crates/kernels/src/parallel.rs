@@ -4,6 +4,12 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+/// The product of the sizes of a shape. A wrapped one could pass for the length of a short slice.
+pub(crate) fn volume(sizes: &[usize]) -> usize {
+    let product = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    product.expect("a shape beyond all memory")
+}
+
 /// Values that one task of an elementwise kernel takes at least.
 pub(crate) const CHUNK: usize = 32 * 1024;
 

@@ -35,7 +35,8 @@ impl Buffer {
     /// `len` values of any content; memory is only taken when it is the most so far.
     pub(crate) fn take(&mut self, len: usize) -> &mut [f32] {
         if self.lines.len() * 16 < len {
-            // Nothing is copied over.
+            // Nothing is copied over. If there is no such memory, an empty buffer is left.
+            self.len = 0;
             self.lines = Vec::new();
             self.lines = vec![Line([0.0; 16]); len.div_ceil(16)];
         }
