@@ -21,10 +21,11 @@ macro_rules! dispatch {
                 fn avx2($($arg: $ty),*) {
                     body($($arg),*)
                 }
-                // SAFETY: a level is only ever one that the processor has.
                 match $crate::simd::Level::best() {
-                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
-                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    // SAFETY: a level is only ever one that the processor has.
+                    $crate::simd::Level::Avx512 => unsafe { return avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::simd::Level::Avx2 => unsafe { return avx2($($arg),*) },
                     $crate::simd::Level::Portable => {}
                 }
             }
