@@ -20,7 +20,7 @@ mod linear;
 mod math;
 mod norm;
 mod parallel;
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod properties;
 mod scratch;
 mod simd;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Exact, cases, on, stored, up_to, weights, within_bounds};
+use super::{Exact, cases, on, stored, weights, within_bounds};
 use crate::simd::Level;
 use crate::testing::values;
 use crate::{Activation, Epilogue, Gated, Packed, Then, linear, linear_gated};
@@ -29,7 +29,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 #[test]
 fn linear_is_the_definition() {
-    let shapes = (1_usize..=3, up_to(40), up_to(600), up_to(90));
+    let shapes = (1_usize..=3, 1_usize..=40, 1_usize..=600, 1_usize..=90);
     proptest!(cases(40), |(shape in shapes, stored in stored(), kind in kind(), biases in 0_usize..3)| {
         let (batch, tokens, inputs, outputs) = shape;
         let rows = batch * tokens;
@@ -88,7 +88,7 @@ fn linear_is_the_definition() {
 
 #[test]
 fn gated_linear_is_the_definition() {
-    let shapes = (up_to(60), up_to(300), up_to(70));
+    let shapes = (1_usize..=60, 1_usize..=300, 1_usize..=70);
     proptest!(cases(30), |(shape in shapes, stored in stored(), larger in 1.0_f32..8.0)| {
         let (rows, inputs, outputs) = shape;
         let x = values(rows * inputs, 1);

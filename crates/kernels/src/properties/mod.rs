@@ -4,6 +4,8 @@
 //! Tolerances are the bounds that the arithmetic obeys: a chain of `n` additions of products is
 //! off by at most `n` times the unit roundoff times the sum of the products' magnitudes (Higham,
 //! "Accuracy and stability of numerical algorithms", 2002, chapter 3).
+//!
+//! Interpreted by Miri these would take hours; there the unit tests run at smaller shapes.
 
 mod attention;
 mod conv;
@@ -23,16 +25,10 @@ use crate::{Activation, Stored};
 /// The unit roundoff of `f32`.
 const UNIT: f64 = 1.0 / (1 << 24) as f64;
 
-/// The same `cases` in every run; a few where they are interpreted.
+/// The same `cases` in every run.
 fn cases(cases: u32) -> ProptestConfig {
-    let cases = if cfg!(miri) { 3 } else { cases };
     let rng_seed = RngSeed::Fixed(11);
     ProptestConfig { cases, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
-}
-
-/// `most`, or less where it is interpreted.
-fn up_to(most: usize) -> std::ops::RangeInclusive<usize> {
-    1..=if cfg!(miri) { most.min(20) } else { most }
 }
 
 /// The exact value, and how far from it a kernel may be.
@@ -109,7 +105,7 @@ fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     static ONE: OnceLock<ThreadPool> = OnceLock::new();
     static THREE: OnceLock<ThreadPool> = OnceLock::new();
     let pool = if threads == 1 { &ONE } else { &THREE };
-    let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     pool.get_or_init(build).install(work)
 }
 
