@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn a_batch_gives_the_bytes_of_its_images() {
         let batch = if cfg!(miri) { 2 } else { 3 };
-        for shape in shapes() {
+        // Interpreted, one run of Winograd's transform (in the test above) is all that there is time for.
+        for shape in shapes().into_iter().filter(|shape| !cfg!(miri) || !shape.by_winograd()) {
             let size = shape.source.0 * shape.source.1 * shape.in_channels;
             let x = values(batch * size, 5);
             let weight = values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
