@@ -4,6 +4,7 @@ mod bench;
 mod full_size;
 mod goldens;
 mod test;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ enum Task {
     #[command(hide = true)]
     BenchEngine(bench::BenchEngine),
     FullSize(full_size::FullSize),
+    Verify(verify::Verify),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(bench) => bench.execute()?,
         Task::BenchEngine(engine) => engine.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
+        Task::Verify(verify) => verify.execute()?,
     }
     Ok(ExitCode::SUCCESS)
 }

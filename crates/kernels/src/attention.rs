@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::gemm::{MAX_DEPTH, Panels, ROW_STRIDE, multiply, packed_columns, packed_len, runs};
 use crate::math;
-use crate::parallel::{Disjoint, for_each_tile};
+use crate::parallel::{Disjoint, for_each_tile, volume};
 use crate::scratch::{with_rows, with_scores, with_shared, with_tile};
 use crate::simd::{Level, Simd, Task};
 
@@ -52,7 +52,7 @@ pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &Atten
     attention_at(Level::best(), out, q, k, v, shape);
 }
 
-fn attention_at(
+pub(crate) fn attention_at(
     level: Level,
     out: &mut [f32],
     q: &[f32],
@@ -61,10 +61,10 @@ fn attention_at(
     shape: &AttentionShape,
 ) {
     let AttentionShape { queries, keys, heads, head_dim, .. } = *shape;
-    let channels = heads * head_dim;
-    assert_eq!(q.len(), queries * channels, "query length");
-    assert_eq!(k.len(), keys * channels, "key length");
-    assert_eq!(v.len(), keys * channels, "value length");
+    let channels = volume(&[heads, head_dim]);
+    assert_eq!(q.len(), volume(&[queries, channels]), "query length");
+    assert_eq!(k.len(), volume(&[keys, channels]), "key length");
+    assert_eq!(v.len(), volume(&[keys, channels]), "value length");
     assert_eq!(out.len(), q.len(), "output length");
     assert!(queries > 0 && keys > 0 && channels > 0, "no queries, keys or channels");
 

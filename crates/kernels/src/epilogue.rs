@@ -88,7 +88,8 @@ impl<'a> Target<'a> {
     ) {
         let at = row * self.columns + columns.start;
         let count = columns.len();
-        assert!(columns.end <= self.columns && at + count <= self.len, "part out of range");
+        let inside = at.checked_add(count).is_some_and(|end| end <= self.len);
+        assert!(inside && columns.end <= self.columns, "part out of range");
         // SAFETY: in range by the assertion; disjointness is the caller's promise.
         let out = unsafe { std::slice::from_raw_parts_mut(self.start.add(at), count) };
         let bias = self.epilogue.bias.map(|bias| {

@@ -14,10 +14,14 @@ mod conv;
 mod dispatch;
 mod epilogue;
 mod gemm;
+#[cfg(test)]
+mod limits;
 mod linear;
 mod math;
 mod norm;
 mod parallel;
+#[cfg(all(test, not(miri)))]
+mod properties;
 mod scratch;
 mod simd;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::dispatch::dispatch;
 use crate::epilogue::{Epilogue, Target};
 use crate::gemm::{GATE_GROUP, Gated, Packed, Strided, gemm};
 use crate::math;
-use crate::parallel::Disjoint;
+use crate::parallel::{Disjoint, volume};
 
 /// `out[rows, outputs] = x[rows, inputs] · weightᵀ`, and what the epilogue says.
 ///
@@ -13,7 +13,7 @@ pub fn linear(out: &mut [f32], x: &[f32], weight: &Packed, batch: usize, epilogu
     let (inputs, outputs) = (weight.depth(), weight.columns());
     let rows = x.len() / inputs;
     assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
-    assert_eq!(out.len(), rows * outputs, "output length");
+    assert_eq!(out.len(), volume(&[rows, outputs]), "output length");
     assert!(batch > 0 && rows.is_multiple_of(batch), "batch rows of different lengths");
     epilogue.check(out.len(), outputs, batch);
     if rows == 0 {
@@ -38,7 +38,7 @@ pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
     let (inputs, outputs) = (layer.weight.depth(), layer.outputs);
     let rows = x.len() / inputs;
     assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
-    assert_eq!(out.len(), rows * outputs, "output length");
+    assert_eq!(out.len(), volume(&[rows, outputs]), "output length");
     if rows == 0 {
         return;
     }

@@ -20,7 +20,8 @@ pub fn group_norm(
     let channels = weight.len();
     assert_eq!(bias.len(), channels, "bias length");
     assert_eq!(out.len(), x.len(), "output length");
-    assert!(groups > 0 && channels.is_multiple_of(groups), "channels do not divide into groups");
+    assert!(channels > 0 && groups > 0, "no channels or groups");
+    assert!(channels.is_multiple_of(groups), "channels do not divide into groups");
     assert!(x.len().is_multiple_of(channels), "input is not a whole number of pixels");
     let pixels = x.len() / channels;
 

@@ -4,11 +4,18 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+/// The product of the sizes of a shape. A wrapped one could pass for the length of a short slice.
+pub(crate) fn volume(sizes: &[usize]) -> usize {
+    let product = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    product.expect("a shape beyond all memory")
+}
+
 /// Values that one task of an elementwise kernel takes at least.
 pub(crate) const CHUNK: usize = 32 * 1024;
 
-/// Multiply-adds below which waking another thread costs more than it saves.
-const WORTH_SPLITTING: usize = 1 << 20;
+/// Multiply-adds below which waking another thread costs more than it saves. Under Miri all
+/// work is split, so that it sees threads share a buffer.
+const WORTH_SPLITTING: usize = if cfg!(miri) { 0 } else { 1 << 20 };
 
 /// Rows of `width` values that one task takes: a chunk's worth. It follows the shape alone, so
 /// that sums over chunks do not depend on the number of threads.

@@ -21,6 +21,7 @@ impl ConvWeights {
     }
 
     pub(crate) fn pack_at(level: Level, stored: Stored, bytes: &[u8], shape: &ConvShape) -> Self {
+        shape.check();
         let (outputs, inputs) = (shape.out_channels, shape.in_channels);
         if shape.by_winograd() {
             Self::Winograd(winograd::Transformed::new(level, stored, bytes, outputs, inputs))

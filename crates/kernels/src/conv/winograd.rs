@@ -8,7 +8,7 @@
 use super::{ConvShape, sources};
 use crate::epilogue::{Epilogue, Target};
 use crate::gemm::{Chunked, Panels, Weight, gemms, packed_columns, packed_len};
-use crate::parallel::{Disjoint, for_each_tile};
+use crate::parallel::{Disjoint, for_each_tile, volume};
 use crate::scratch::{Buffer, with_shared, with_tile};
 use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
 use crate::widen::Stored;
@@ -34,7 +34,8 @@ impl Transformed {
         outputs: usize,
         inputs: usize,
     ) -> Self {
-        assert_eq!(bytes.len(), outputs * inputs * 9 * stored.bytes(), "weight length");
+        let stored_len = volume(&[outputs, inputs, 9, stored.bytes()]);
+        assert_eq!(bytes.len(), stored_len, "weight length");
         let len = packed_len(level, inputs, outputs);
         let mut values = Buffer::reused(POINTS * len);
         let panel = packed_columns(level);
@@ -198,7 +199,7 @@ impl Tiles {
         const VALUES: usize = 4 << 20;
         let each = Chunked::len(1, padded(shape.in_channels)) + padded(shape.out_channels);
         let most = VALUES / (POINTS * each);
-        let passes = self.all.div_ceil(most.max(56));
+        let passes = self.all.div_ceil(most.max(56)).max(1);
         self.all.div_ceil(passes).next_multiple_of(Level::best().rows()).min(self.all)
     }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::parallel::volume;
 use crate::scratch::{Buffer, with_rows};
 use crate::simd::{Level, PANEL_VECTORS};
 use crate::widen::{Stored, widen_values};
@@ -55,9 +56,10 @@ impl Packed {
         (outputs, inputs, taps): (usize, usize, usize),
         order: impl Fn(usize) -> usize + Sync,
     ) -> Self {
-        let depth = inputs * taps;
+        let depth = volume(&[inputs, taps]);
         assert!(depth > 0 && outputs > 0, "a layer of no size");
-        assert_eq!(bytes.len(), outputs * depth * stored.bytes(), "weight length");
+        let stored_len = volume(&[outputs, depth, stored.bytes()]);
+        assert_eq!(bytes.len(), stored_len, "weight length");
         let mut values = Buffer::reused(packed_len(level, depth, outputs));
         let panel_columns = packed_columns(level);
         let weight = Weight { stored, bytes, inputs, taps };
@@ -167,7 +169,7 @@ impl Gated {
         outputs: usize,
         inputs: usize,
     ) -> Self {
-        assert_eq!(bias.len(), 2 * outputs, "bias length");
+        assert_eq!(bias.len(), volume(&[2, outputs]), "bias length");
         let order = |column: usize| {
             let (group, place) = (column / (2 * GATE_GROUP), column % (2 * GATE_GROUP));
             let first = group * GATE_GROUP;
