@@ -18,6 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from attributes import AttributeHeads, labels_of
 from captions_pool import caption_pool
 from data import load_rows
+from focus import halved, subject_masks
 from pace import Pace
 from tokenizer import write_tokenizer
 
@@ -44,6 +45,7 @@ class Plan:
     dropout: float = 0.1
     text_steps: int = 0  # steps of the text encoder alone, before the denoiser's first
     hint: float = 0.1  # weight of the attribute loss beside the denoising loss
+    focus: float = 2.0  # how much more the loss counts where the subject is
 
 
 def build_unet(plan: Plan, sample_size: int) -> UNet2DConditionModel:
@@ -136,6 +138,8 @@ class Trainer:
         self.ids = tokens_for(self.tokenizer, [c for row in pool for c in row]).reshape(len(pool), -1, 77)
         scenes = [row["scene"] for row in load_rows(work)[: len(self.latents)]]
         self.labels = labels_of(scenes)
+        self.masks = subject_masks(work, self.latents.shape[-1])
+        self.small_masks = halved(self.masks) if plan.small_minutes else self.masks
         weight = np.array([favour(scene) for scene in scenes[: len(self.latents) - 64]])
         self.odds = np.cumsum(weight) / weight.sum()
         self.empty = tokens_for(self.tokenizer, [""])[0]
@@ -207,28 +211,28 @@ class Trainer:
             if (step + 1) % 100 == 0:
                 print(f"text step {step + 1} loss {np.mean(losses[-100:]):.4f}", flush=True)
 
-    def batch(self) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
-        """Scaled latents and token ids, the scenes picked, and which captions were not dropped."""
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
+        """Scaled latents, how much their pixels count, token ids, the scenes picked, and which captions were not dropped."""
         small = self.spent < self.plan.small_minutes * 60
-        source, count = (self.small, self.plan.small_batch) if small else (self.latents, self.plan.batch)
+        source, masks, count = (self.small, self.small_masks, self.plan.small_batch) if small else (self.latents, self.masks, self.plan.batch)
         pick = np.searchsorted(self.odds, self.rng.random(count))
         x = torch.from_numpy(source[pick].astype(np.float32)) * self.scale
+        care = 1 + self.plan.focus * torch.from_numpy(masks[pick, None].astype(np.float32)) / 255
         ids, keep = self.captions(pick), self.rng.random(count) >= self.plan.dropout
         ids[torch.from_numpy(~keep)] = torch.from_numpy(self.empty.astype(np.int64))
-        return x, ids, pick, keep
+        return x, care, ids, pick, keep
 
     def loss(self) -> torch.Tensor:
         """The weighted denoising loss of one batch."""
-        x, ids, pick, keep = self.batch()
+        x, care, ids, pick, keep = self.batch()
         t = self.noise.pick(len(x))
         noisy, target = self.noise.mix(x, torch.randn_like(x), t)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
             words = self.text(ids).last_hidden_state
             out = self.unet(noisy.contiguous(memory_format=torch.channels_last), t, words).sample
-        each = (out.float() - target).square().mean((1, 2, 3))
-        denoising = (each * self.noise.weight[t]).mean()
-        self.denoising = denoising.item()
-        return denoising + self.plan.hint * self.hint(words, pick, keep)
+        error = (out.float() - target).square() * self.noise.weight[t].view(-1, 1, 1, 1)
+        self.denoising = error.mean().item()
+        return (error * care).mean() + self.plan.hint * self.hint(words, pick, keep)
 
     def advance(self) -> float:
         """One optimiser step at the rate the clock asks for."""
