@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::workspace;
+use crate::{pocket, workspace};
 
 /// A check: what it is called, and the cargo arguments that run it.
 const CHECKS: [(&str, &[&str]); 4] = [
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         println!("== skipped: dependencies (cargo install --locked cargo-deny)");
     }
+    pocket::run_if_installed()?;
     println!("== all checks passed");
     Ok(())
 }
