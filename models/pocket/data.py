@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from world import sample
+from world.styles import STYLES
 
 
 def _render(job: tuple[int, int, str]) -> tuple[np.ndarray, dict]:
     seed, size, style = job
+    if style == "mixed":
+        style = list(STYLES)[seed % len(STYLES)]
     image, caption, scene = sample(seed, size, style)
     return np.asarray(image), {"seed": seed, "caption": caption, "scene": scene}
 
 
 def render_dataset(work: Path, count: int, size: int = 128, style: str = "paper", workers: int = 2, first_seed: int = 0) -> None:
-    """Write ``images.npy`` and ``scenes.jsonl`` under ``work`` unless they are there."""
+    """Write ``images.npy`` and ``scenes.jsonl`` under ``work`` unless they are there; style "mixed" is all in turn."""
     done = work / "scenes.jsonl"
     if done.exists():
         return

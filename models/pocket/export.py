@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, PNDMScheduler
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
+from tokenizer import pad_with
 from train_unet import FAMILIES, Plan, build_text, build_unet
 
 SCHEDULER = {
@@ -73,6 +74,7 @@ def export(work: Path, plan: Plan, target: Path, run: str = "unet") -> None:
     scheduler.register_to_config(clip_sample=False)
     scheduler.save_pretrained(target / "scheduler")
     shutil.copytree(work / "tokenizer", target / "tokenizer", dirs_exist_ok=True)
+    pad_with(target / "tokenizer", FAMILIES[plan.family]["pad"])
     _write(target / "unet", _clean(json.loads(unet.to_json_string())), unet.state_dict(), "diffusion_pytorch_model.safetensors")
     _write(target / "vae", _clean(json.loads(vae.to_json_string())), vae.state_dict(), "diffusion_pytorch_model.safetensors")
     config = {**text.config.to_diff_dict(), "architectures": ["CLIPTextModel"], "dtype": "float16", "torch_dtype": "float16"}

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from data import render_dataset
-from export import export
-from finetune_decoder import finetune
+from attributes import VALUES
+from data import load_rows
+from evaluate import Case, Job, evaluate, structure, table
+from focus import subject_masks
+from recipes import MODELS
 from sample import contact_sheet
 from textures import random_texture
+from train import Scale, everything, plan_of
 from train_unet import Noise, Plan, Trainer
-from train_vae import cache_latents, cache_small, train as train_vae
 from world import sample
+from world.styles import STYLES
+
+TINY = Scale(
+    Plan(channels=(8, 16, 16), text_width=32, batch=8, small_batch=8, bf16=False),
+    scenes=96, size=32, vae_minutes=0.07, decoder_minutes=0.02, vae_channels=(8, 16, 16), vae_batch=4,
+)
+HURRY = 0.04 / 60  # of the hours that the recipes plan
 
 
 def test_world_is_deterministic_and_scales() -> None:
@@ -29,6 +37,18 @@ def test_world_is_deterministic_and_scales() -> None:
     assert random_texture(np.random.default_rng(0), 64).shape == (64, 64, 3)
 
 
+def test_styles_differ() -> None:
+    looks = [np.asarray(sample(8, 64, style)[0], float) for style in STYLES]
+    assert all(abs(a - b).mean() > 4 for k, a in enumerate(looks) for b in looks[:k])
+    assert {recipe.style for recipe in MODELS.values()} == set(STYLES)
+
+
+def test_captions_tell_what_they_mention() -> None:
+    cases = [Case.of(seed) for seed in range(40)]
+    assert all(c.said <= set(VALUES) and "subject" in c.said for c in cases)
+    assert all(c.scene.colour in c.caption for c in cases if "colour" in c.said and c.scene.colour in ("red", "blue", "green"))
+
+
 def test_noise_weights() -> None:
     eps, v = Noise("epsilon"), Noise("v_prediction")
     assert float(eps.weight.max()) <= 1.0 and float(v.weight.max()) <= 5.0
@@ -38,28 +58,49 @@ def test_noise_weights() -> None:
     assert torch.allclose(a.sqrt() * noisy - (1 - a).sqrt() * target, x, atol=1e-5)
 
 
+def true_pictures(jobs: list[Job]) -> None:
+    """A model that cannot be better: the true picture, or the unchanged input."""
+    for job in jobs:
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        if job.init:
+            job.target.write_bytes(job.init.read_bytes())
+        else:
+            Case.of(job.seed).picture("paper").save(job.target)
+
+
 def test_pipeline_from_nothing(tmp_path: Path) -> None:
-    work, out = tmp_path / "work", tmp_path / "model"
-    render_dataset(work, 96, 32)
-    vae = train_vae(work, 0.1, 4, 32, 2e-3, False, (8, 16, 16))
-    cache_latents(work, vae, 96)
-    cache_small(work, vae)
-    plan = replace(Plan(), channels=(8, 16, 16), text_width=32, text_layers=1, batch=8, minutes=0.2, small_minutes=0.05, small_batch=8, bf16=False)
-    losses = Trainer(work, plan).run(report=20)
-    assert np.mean(losses[-10:]) < np.mean(losses[:5])
-    assert finetune(work, 0.02, batch=4, crop=32, bf16=False) > 5
-    export(work, plan, out)
-    sheet = contact_sheet(out, ["cat dancing in rain", "\u6d77 \U0001f431"], 1, 2, 3.0, 1)
+    work, out = tmp_path / "work", tmp_path / "weights"
+    everything(work, out, ["pocket-neon-sd2"], TINY, HURRY)
+    sheet = contact_sheet(out / "pocket-neon-sd2", ["cat dancing in rain", "\u6d77 \U0001f431"], 1, 2, 3.0, 1)
     assert sheet.size == (34, 68)
-    resumed = Trainer(work, replace(plan, minutes=0.01), run="second", start=out)
-    assert np.isfinite(resumed.loss().item())
+    paper = work / "pocket-paper-sd1"
+    masks = subject_masks(paper, 8)
+    assert all((mask.max() > 0) == (row["scene"]["subject"] is not None) for mask, row in zip(masks, load_rows(paper)))
+    plan = plan_of(MODELS["pocket-paper-sd1"], TINY, HURRY / 2)
+    losses = Trainer(paper, plan, run="second", start=out / "pocket-paper-sd1").run(report=20)
+    assert np.isfinite(losses).all()
+
+
+def test_evaluation(tmp_path: Path) -> None:
+    work, out = tmp_path / "work", tmp_path / "weights"
+    everything(work, out, ["pocket-paper-sd1"], TINY, HURRY / 4)
+    options = {"steps": 6, "batch": 16, "trips": 8, "held": 16}
+    result, pictures, _ = evaluate(out / "pocket-paper-sd1", tmp_path / "judge", true_pictures, 12, 2, "paper", 64, options)
+    drawn = result["text_to_image"]
+    assert drawn["generated"] == drawn["renders"] and pictures.shape == (12, 128, 128, 3)
+    assert result["image_to_image"]["0.5"]["structure_own_input"] > 0.99
+    assert structure(pictures[0], pictures[1]) < 0.9
+    print(table(result))
 
 
 if __name__ == "__main__":
     import tempfile
 
     test_world_is_deterministic_and_scales()
+    test_styles_differ()
+    test_captions_tell_what_they_mention()
     test_noise_weights()
-    with tempfile.TemporaryDirectory() as folder:
-        test_pipeline_from_nothing(Path(folder))
+    for test in (test_pipeline_from_nothing, test_evaluation):
+        with tempfile.TemporaryDirectory() as folder:
+            test(Path(folder))
     print("all fine")

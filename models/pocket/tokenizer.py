@@ -68,6 +68,13 @@ def write_tokenizer(folder: Path, captions: Iterable[str], merges: int = 2000) -
     return len(tokens)
 
 
+def pad_with(folder: Path, token: str) -> None:
+    """Change the token that short prompts are filled up with (Stable Diffusion 2 has "!")."""
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "pad_token": token}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     from captions_pool import caption_pool
 

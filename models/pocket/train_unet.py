@@ -13,28 +13,30 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from attributes import AttributeHeads, labels_of
 from captions_pool import caption_pool
 from data import load_rows
+from focus import halved, subject_masks
 from pace import Pace
-from tokenizer import write_tokenizer
+from tokenizer import END, write_tokenizer
 
 FAMILIES = {
-    "sd1": {"prediction": "epsilon", "linear": False, "act": "quick_gelu"},
-    "sd2": {"prediction": "v_prediction", "linear": True, "act": "gelu"},
+    "sd1": {"prediction": "epsilon", "linear": False, "act": "quick_gelu", "text_layers": 3, "pad": END},
+    "sd2": {"prediction": "v_prediction", "linear": True, "act": "gelu", "text_layers": 2, "pad": "!"},
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """What to train and for how long."""
 
     family: str = "sd1"
     channels: tuple[int, ...] = (32, 64, 128)
     text_width: int = 128
-    text_layers: int = 3
+    text_layers: int | None = None  # as the family has it
     batch: int = 16
     small_batch: int = 32
     small_minutes: float = 0.0  # how long to begin on half-size pictures
@@ -44,6 +46,7 @@ class Plan:
     dropout: float = 0.1
     text_steps: int = 0  # steps of the text encoder alone, before the denoiser's first
     hint: float = 0.1  # weight of the attribute loss beside the denoising loss
+    focus: float = 2.0  # how much more the loss counts where the subject is
 
 
 def build_unet(plan: Plan, sample_size: int) -> UNet2DConditionModel:
@@ -70,15 +73,29 @@ def build_text(plan: Plan, vocab: int) -> CLIPTextModel:
         vocab_size=vocab,
         hidden_size=plan.text_width,
         intermediate_size=plan.text_width * 4,
-        num_hidden_layers=plan.text_layers,
+        num_hidden_layers=plan.text_layers or FAMILIES[plan.family]["text_layers"],
         num_attention_heads=4,
         max_position_embeddings=77,
         projection_dim=plan.text_width,
         hidden_act=FAMILIES[plan.family]["act"],
         bos_token_id=vocab - 2,
         eos_token_id=vocab - 1,
-        pad_token_id=vocab - 1,
+        pad_token_id=vocab - 1 if FAMILIES[plan.family]["pad"] == END else 0,
     ))
+
+
+def adopt(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Take over weights of another model of the same widths, of either family.
+
+    A linear projection is a 1x1 convolution in another shape. Layers that the model has not
+    are left out; what only the prediction type changes, training changes.
+    """
+    mine = model.state_dict()
+    taken = {name: value.float().reshape(mine[name].shape) for name, value in weights.items() if name in mine}
+    lost = [name for name in mine if name not in taken and not name.endswith("position_ids")]
+    if lost:
+        raise ValueError(f"the start has no {lost[0]} (and {len(lost) - 1} more)")
+    model.load_state_dict(taken, strict=False)
 
 
 class Noise:
@@ -132,18 +149,22 @@ class Trainer:
         pool = caption_pool(work)[: len(self.latents)]
         if not (work / "tokenizer" / "vocab.json").exists():
             write_tokenizer(work / "tokenizer", (c for row in pool for c in row))
-        self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+        self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer", pad_token=FAMILIES[plan.family]["pad"])
         self.ids = tokens_for(self.tokenizer, [c for row in pool for c in row]).reshape(len(pool), -1, 77)
         scenes = [row["scene"] for row in load_rows(work)[: len(self.latents)]]
         self.labels = labels_of(scenes)
+        self.masks = subject_masks(work, self.latents.shape[-1])
+        self.small_masks = halved(self.masks) if plan.small_minutes else self.masks
         weight = np.array([favour(scene) for scene in scenes[: len(self.latents) - 64]])
         self.odds = np.cumsum(weight) / weight.sum()
         self.empty = tokens_for(self.tokenizer, [""])[0]
         self.unet = build_unet(plan, self.latents.shape[-1])
         self.text = build_text(plan, len(self.tokenizer))
         if start:
-            self.unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32)
-            self.text = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+            adopt(self.unet, load_file(start / "unet" / "diffusion_pytorch_model.safetensors"))
+            words = load_file(start / "text_encoder" / "model.safetensors")
+            prefix = next(iter(self.text.state_dict())).split(".")[0] == "text_model"
+            adopt(self.text, words if prefix else {name.removeprefix("text_model."): value for name, value in words.items()})
         self.ema = copy.deepcopy(torch.nn.ModuleList([self.unet, self.text])).requires_grad_(False)
         self.heads = AttributeHeads(self.text.config.hidden_size)
         params = [*self.unet.parameters(), *self.text.parameters()]
@@ -207,28 +228,28 @@ class Trainer:
             if (step + 1) % 100 == 0:
                 print(f"text step {step + 1} loss {np.mean(losses[-100:]):.4f}", flush=True)
 
-    def batch(self) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
-        """Scaled latents and token ids, the scenes picked, and which captions were not dropped."""
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
+        """Scaled latents, how much their pixels count, token ids, the scenes picked, and which captions were not dropped."""
         small = self.spent < self.plan.small_minutes * 60
-        source, count = (self.small, self.plan.small_batch) if small else (self.latents, self.plan.batch)
+        source, masks, count = (self.small, self.small_masks, self.plan.small_batch) if small else (self.latents, self.masks, self.plan.batch)
         pick = np.searchsorted(self.odds, self.rng.random(count))
         x = torch.from_numpy(source[pick].astype(np.float32)) * self.scale
+        care = 1 + self.plan.focus * torch.from_numpy(masks[pick, None].astype(np.float32)) / 255
         ids, keep = self.captions(pick), self.rng.random(count) >= self.plan.dropout
         ids[torch.from_numpy(~keep)] = torch.from_numpy(self.empty.astype(np.int64))
-        return x, ids, pick, keep
+        return x, care, ids, pick, keep
 
     def loss(self) -> torch.Tensor:
         """The weighted denoising loss of one batch."""
-        x, ids, pick, keep = self.batch()
+        x, care, ids, pick, keep = self.batch()
         t = self.noise.pick(len(x))
         noisy, target = self.noise.mix(x, torch.randn_like(x), t)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
             words = self.text(ids).last_hidden_state
             out = self.unet(noisy.contiguous(memory_format=torch.channels_last), t, words).sample
-        each = (out.float() - target).square().mean((1, 2, 3))
-        denoising = (each * self.noise.weight[t]).mean()
-        self.denoising = denoising.item()
-        return denoising + self.plan.hint * self.hint(words, pick, keep)
+        error = (out.float() - target).square() * self.noise.weight[t].view(-1, 1, 1, 1)
+        self.denoising = error.mean().item()
+        return (error * care).mean() + self.plan.hint * self.hint(words, pick, keep)
 
     def advance(self) -> float:
         """One optimiser step at the rate the clock asks for."""

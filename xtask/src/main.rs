@@ -3,6 +3,7 @@
 mod bench;
 mod full_size;
 mod goldens;
+mod pocket;
 mod test;
 mod verify;
 mod workspace;
@@ -19,6 +20,8 @@ enum Task {
     Test,
     /// Make the golden files of the tests anew, with the reference implementation in Python
     Goldens,
+    /// Test the training code of the demo models, in a Python environment below `target`
+    Pocket,
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchEngine(bench::BenchEngine),
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match task {
         Task::Test => test::run()?,
         Task::Goldens => goldens::run()?,
+        Task::Pocket => pocket::run()?,
         Task::Bench(bench) => bench.execute()?,
         Task::BenchEngine(engine) => engine.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,

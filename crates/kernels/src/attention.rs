@@ -28,7 +28,7 @@ pub struct AttentionShape {
 }
 
 /// Register tiles of queries that one block holds.
-const QUERY_TILES: usize = 8;
+const QUERY_TILES: usize = 4;
 
 /// Keys of one block.
 const KEYS: usize = MAX_DEPTH;

@@ -58,13 +58,20 @@ pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
 
 dispatch! {
     fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
-        let groups = sums.chunks(2 * GATE_GROUP).zip(bias.chunks(2 * GATE_GROUP));
-        for (out, (sums, bias)) in out.chunks_mut(GATE_GROUP).zip(groups) {
-            let (values, gates) = sums.split_at(out.len());
-            let (value_bias, gate_bias) = bias.split_at(out.len());
-            for (i, o) in out.iter_mut().enumerate() {
-                *o = (values[i] + value_bias[i]) * math::gelu(gates[i] + gate_bias[i]);
+        let (groups, last) = out.as_chunks_mut::<GATE_GROUP>();
+        let (sum_groups, last_sums) = sums.as_chunks::<{ 2 * GATE_GROUP }>();
+        let (bias_groups, last_bias) = bias.as_chunks::<{ 2 * GATE_GROUP }>();
+        // Of a known length, so that a group is computed as whole vectors.
+        for (out, (sums, bias)) in groups.iter_mut().zip(sum_groups.iter().zip(bias_groups)) {
+            for i in 0..GATE_GROUP {
+                let gate = sums[GATE_GROUP + i] + bias[GATE_GROUP + i];
+                out[i] = (sums[i] + bias[i]) * math::gelu(gate);
             }
+        }
+        let count = last.len();
+        for (i, out) in last.iter_mut().enumerate() {
+            let gate = last_sums[count + i] + last_bias[count + i];
+            *out = (last_sums[i] + last_bias[i]) * math::gelu(gate);
         }
     }
 }

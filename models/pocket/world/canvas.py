@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -153,6 +154,38 @@ class Canvas:
         ImageDraw.Draw(mask).polygon(list(map(tuple, (p - (0, y0)).tolist())), fill=255)
         self.image.paste(self._strip([top, bottom], y1 - y0).resize((self.w, y1 - y0)), (0, y0), mask)
 
-    def finish(self) -> Image.Image:
-        """The antialiased picture at its real size."""
+    def finish(self, style: Callable[[Image.Image], Image.Image] | None = None) -> Image.Image:
+        """The antialiased picture at its real size; ``style`` is applied before the antialiasing."""
+        if style:
+            self.image = style(self.image)
         return self.image.reduce(self.oversample) if self.oversample > 1 else self.image
+
+
+class MaskCanvas(Canvas):
+    """Records where something is drawn while ``on`` is set: white on black, nothing else."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height, 1)
+        self.image = Image.new("L", (self.w, self.h))
+        self._draw = ImageDraw.Draw(self.image)
+        self.on = False
+
+    def poly(self, points: Points, fill: RGB, alpha: int = 255) -> None:
+        """Mark an outline."""
+        if self.on:
+            self._draw.polygon(self._px(points), fill=255)
+
+    def stroke(self, points: Points, fill: RGB, width: float, alpha: int = 255, closed: bool = True) -> None:
+        """Strokes follow outlines that are marked anyway."""
+
+    def oval(self, cx: float, cy: float, rx: float, ry: float, fill: RGB, alpha: int = 255) -> None:
+        """Mark an ellipse."""
+        if self.on:
+            h = self.h
+            self._draw.ellipse([(cx - rx) * h, (cy - ry) * h, (cx + rx) * h, (cy + ry) * h], fill=255)
+
+    def backdrop(self, stops: list[RGB]) -> None:
+        """Nothing to mark."""
+
+    def gradient(self, points: Points, top: RGB, bottom: RGB) -> None:
+        """Nothing to mark."""

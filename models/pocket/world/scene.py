@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from .canvas import Canvas, Pen
+from .canvas import Canvas, MaskCanvas, Pen
 from .captions import caption_for
 from .lands import Backdrop
 from .palette import COLOURS, MOODS, NEON, Tones
@@ -229,9 +229,18 @@ def draw_scene(scene: Scene, rng: np.random.Generator, width: int = 128, height:
     stage.behind()
     stage.subject()
     stage.front()
-    image = canvas.finish()
     finish = STYLES[style].finish
-    return finish(image) if finish else image
+    return canvas.finish(finish and (lambda image: finish(image, rng)))
+
+
+def draw_mask(scene: Scene, rng: np.random.Generator, width: int, height: int) -> Image.Image:
+    """Where ``draw_scene`` would draw the subject, with the same random numbers."""
+    canvas = MaskCanvas(width, height)
+    stage = _Stage(scene, canvas, rng, "paper")
+    stage.behind()
+    canvas.on = True
+    stage.subject()
+    return canvas.image
 
 
 def sample(seed: int, size: int = 128, style: str = "paper") -> tuple[Image.Image, str, dict]:

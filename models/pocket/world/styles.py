@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+import numpy as np
 from PIL import Image
 
+from . import finishes
 from .canvas import Canvas, Shape
 from .palette import INK, RGB, WHITE, mix
 
@@ -24,10 +26,18 @@ class Style:
     shadow_shift: tuple[float, float] = (0.014, 0.018)
     rim: float = 0.42  # how much lighter the lit edge is
     rim_shift: float = 0.007
-    finish: Callable[[Image.Image], Image.Image] | None = None
+    finish: Callable[[Image.Image, np.random.Generator], Image.Image] | None = None
 
 
-STYLES: dict[str, Style] = {"paper": Style("paper")}
+STYLES: dict[str, Style] = {
+    s.name: s
+    for s in (
+        Style("paper"),
+        Style("watercolour", shadow=0, rim=0.25, finish=finishes.watercolour),
+        Style("neon", shadow=0, finish=finishes.neon),
+        Style("pixel", shadow=0, rim=0.3, finish=finishes.pixel),
+    )
+}
 
 
 def put_paper(canvas: Canvas, shapes: list[Shape], style: Style, tint: RGB, strength: float) -> None:

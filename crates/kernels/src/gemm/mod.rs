@@ -78,10 +78,10 @@ impl Block<'_> {
     }
 }
 
-/// Rows and panels of one block at the most: its left operand, one panel and its sums fit a
+/// Rows and columns of one block at the most: its left operand, one panel and its sums fit a
 /// second-level cache of a megabyte.
-const BLOCK_ROWS: usize = 16;
-const BLOCK_PANELS: usize = 12;
+const BLOCK_ROWS: usize = 224;
+const BLOCK_COLUMNS: usize = 384;
 
 /// Multiplies `rows` rows of `a` with `b` and hands every finished block to `finish`.
 pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Block<'_>) + Sync) {
@@ -134,9 +134,7 @@ pub(crate) fn gemms<'a>(
 /// Bytes of working memory that a thread keeps: one block's left operand and sums. The scores of
 /// attention take half as much again at the most.
 pub fn thread_scratch() -> usize {
-    let level = Level::best();
-    let rows = BLOCK_ROWS * level.rows();
-    4 * rows * (ROW_STRIDE + BLOCK_PANELS * packed_columns(level)) * 3 / 2
+    4 * BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS) * 3 / 2
 }
 
 /// Computes one block on this thread.
@@ -177,8 +175,8 @@ impl Cut {
         let (tiles, panels) = (rows.div_ceil(tile), columns.div_ceil(panel));
         // A few blocks for each thread, so that none waits long for the last one.
         let wanted = 3 * rayon::current_num_threads();
-        let mut block_tiles = even(tiles, BLOCK_ROWS);
-        let mut block_panels = even(panels, BLOCK_PANELS);
+        let mut block_panels = even(panels, BLOCK_COLUMNS / panel);
+        let mut block_tiles = even(tiles, BLOCK_ROWS / tile);
         let count = |t: usize, p: usize| products * tiles.div_ceil(t) * panels.div_ceil(p);
         while count(block_tiles, block_panels) < wanted && block_tiles > 4 {
             block_tiles = block_tiles.div_ceil(2);

@@ -1,0 +1,26 @@
+"""The demo models: what each is and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model. Times are what two processor cores need when nothing else runs."""
+
+    family: str
+    style: str
+    start: str | None  # the model whose weights it begins with
+    minutes: float
+    small_minutes: float = 0.0  # how much of that on half-size pictures
+    text_steps: int = 0
+    lr: float = 1.2e-3
+
+
+MODELS: dict[str, Recipe] = {
+    "pocket-paper-sd1": Recipe("sd1", "paper", None, 240, 90, 3000),
+    "pocket-watercolour-sd1": Recipe("sd1", "watercolour", "pocket-paper-sd1", 60, lr=8e-4),
+    "pocket-neon-sd2": Recipe("sd2", "neon", "pocket-paper-sd1", 180, 45, 1500),
+    "pocket-pixel-sd2": Recipe("sd2", "pixel", "pocket-neon-sd2", 60, lr=8e-4),
+}
