@@ -4,10 +4,10 @@
 ///
 /// The body uses plain arithmetic (no fused multiply-add), so all versions give the same bytes.
 macro_rules! dispatch {
-    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $visible:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code)]
-        fn $name($($arg: $ty),*) {
+        $visible fn $name($($arg: $ty),*) {
             #[inline(always)]
             fn body($($arg: $ty),*) $body
 
@@ -21,9 +21,10 @@ macro_rules! dispatch {
                 fn avx2($($arg: $ty),*) {
                     body($($arg),*)
                 }
-                // SAFETY: a level is only ever one that the processor has.
                 match $crate::simd::Level::best() {
+                    // SAFETY: a level is only ever one that the processor has.
                     $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
                     $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::simd::Level::Portable => {}
                 }

@@ -63,7 +63,7 @@ pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
 }
 
 dispatch! {
-    fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
+    pub(crate) fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
         let groups = sums.chunks(2 * GATE_GROUP).zip(bias.chunks(2 * GATE_GROUP));
         for (out, (sums, bias)) in out.chunks_mut(GATE_GROUP).zip(groups) {
             let (values, gates) = sums.split_at(out.len());
