@@ -37,8 +37,8 @@ impl ConvWeights {
     }
 
     /// Bytes that [`ConvWeights::pack`] allocates.
-    pub fn bytes_for(shape: &ConvShape) -> usize {
-        Packed::bytes_for(shape.out_channels, depth(shape))
+    pub fn bytes_for(outputs: usize, inputs: usize, kernel: usize) -> usize {
+        Packed::bytes_for(outputs, kernel * kernel * inputs)
     }
 }
 
