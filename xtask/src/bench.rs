@@ -7,6 +7,7 @@ mod engine;
 mod peer;
 
 use clap::Args;
+use diffusion_engine::Precision;
 use engine::Engine;
 use peer::PEERS;
 
@@ -22,7 +23,14 @@ pub(crate) struct Bench {
     /// Run the peers of bench/peers too, in turn with the engine, and print the ratios
     #[arg(long)]
     peers: bool,
+
+    /// Run the engine in 8-bit integers too, in turn with `f32`
+    #[arg(long)]
+    int8: bool,
 }
+
+/// What the engine in 8-bit integers is called.
+const INT8: &str = "int8";
 
 /// One figure of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +54,12 @@ struct Timing {
 impl Bench {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = full_size::at_hand(Family::Sd1)?;
-        let engine = Engine::open(&folder)?;
+        let engine = Engine::open(&folder, Precision::F32)?;
+        let int8 = self.int8.then(|| Engine::open(&folder, Precision::Int8)).transpose()?;
+        if let Some(int8) = &int8 {
+            // The first run quantises.
+            int8.measure()?;
+        }
         let peers = if self.peers { PEERS } else { &[] };
         for peer in peers {
             peer.build()?;
@@ -54,11 +67,15 @@ impl Bench {
         let mut timings = Vec::new();
         for _ in 0..self.runs {
             timings.extend(record("engine", engine.measure()?));
+            if let Some(int8) = &int8 {
+                timings.extend(record(INT8, int8.measure()?));
+            }
             for peer in peers {
                 timings.extend(record(peer.name, peer.measure(&folder)?));
             }
         }
-        report(&timings, peers.iter().map(|peer| peer.name));
+        let own = int8.iter().map(|_| INT8);
+        report(&timings, own.chain(peers.iter().map(|peer| peer.name)));
         Ok(())
     }
 }

@@ -1,12 +1,19 @@
-//! Layers of Stable Diffusion 1.5 in 8-bit integers and in `f32`, in turn: times and their ratio.
+//! Layers of Stable Diffusion 1.5 in 8-bit integers and in `f32`, in turn: times, their ratio, and
+//! how far the results are apart.
 
 use std::time::Instant;
 
 use diffusion_kernels as kernels;
 use kernels::{ConvShape, ConvWeights, Epilogue, Packed, Stored, int8};
 
-fn values(n: usize) -> Vec<f32> {
-    (0..n).map(|i| ((i * 7919) % 1013) as f32 / 1013.0 - 0.5).collect()
+/// About normally distributed values; others for each `seed`.
+fn values(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut uniform = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..n).map(|_| (0..12).map(|_| uniform()).sum()).collect()
 }
 
 fn halves(values: &[f32]) -> Vec<u8> {
@@ -26,10 +33,19 @@ fn fastest(mut turns: [&mut dyn FnMut(); 2]) -> [f64; 2] {
     best
 }
 
-fn report(name: &str, run: [f64; 2], pack: [f64; 2]) {
+/// The root of the mean square of the differences, over that of the wanted values, in percent.
+fn error(got: &[f32], want: &[f32]) -> f64 {
+    let squares = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|v| f64::from(v).powi(2)).sum()
+    };
+    let differences = squares(&mut got.iter().zip(want).map(|(g, w)| g - w));
+    100.0 * (differences / squares(&mut want.iter().copied())).sqrt()
+}
+
+fn report(name: &str, run: [f64; 2], pack: [f64; 2], error: f64) {
     let [f32_run, int8_run] = run;
     println!(
-        "{name:<28} f32 {f32_run:8.2} ms  int8 {int8_run:8.2} ms  {:5.2}×   packing {:7.2} / {:7.2} ms",
+        "{name:<28} f32 {f32_run:8.2} ms  int8 {int8_run:8.2} ms  {:5.2}×   packing {:7.2} / {:7.2} ms   error {error:4.2} %",
         f32_run / int8_run,
         pack[0],
         pack[1],
@@ -47,7 +63,7 @@ fn main() {
         (128, 1280, 1280),
         (77, 768, 768),
     ] {
-        let (x, weight) = (values(rows * inputs), halves(&values(inputs * outputs)));
+        let (x, weight) = (values(rows * inputs, 1), halves(&values(inputs * outputs, 2)));
         let mut out = vec![0.0; rows * outputs];
         let pack = || Packed::linear(Stored::F16, &weight, outputs, inputs);
         let quantise = || int8::Packed::linear(Stored::F16, &weight, outputs, inputs);
@@ -58,7 +74,7 @@ fn main() {
         let run = fastest([&mut || kernels::linear(&mut out, &x, &packed, 1, &none), &mut || {
             int8::linear(&mut other, &x, &quantised, 1, &none)
         }]);
-        report(&format!("linear {rows}×{inputs}→{outputs}"), run, packing);
+        report(&format!("linear {rows}×{inputs}→{outputs}"), run, packing, error(&other, &out));
     }
     for (side, inputs, outputs, kernel, stride) in [
         (64, 320, 320, 3, 1),
@@ -81,8 +97,8 @@ fn main() {
             padding: (pad, pad),
         };
         let batch = if side > 64 { 1 } else { 2 };
-        let x = values(batch * side * side * inputs);
-        let weight = halves(&values(inputs * outputs * kernel * kernel));
+        let x = values(batch * side * side * inputs, 1);
+        let weight = halves(&values(inputs * outputs * kernel * kernel, 2));
         let (height, width) = shape.output();
         let mut out = vec![0.0; batch * height * width * outputs];
         let pack = || ConvWeights::pack(Stored::F16, &weight, &shape);
@@ -96,6 +112,11 @@ fn main() {
                 int8::conv2d(&mut other, &x, &quantised, &shape, &none)
             }]);
         let form = if shape.by_winograd() { " (Winograd)" } else { "" };
-        report(&format!("conv{kernel}/{stride} {side}² {inputs}→{outputs}{form}"), run, packing);
+        report(
+            &format!("conv{kernel}/{stride} {side}² {inputs}→{outputs}{form}"),
+            run,
+            packing,
+            error(&other, &out),
+        );
     }
 }

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use diffusion_engine::models::{ClipText, Conditioning, UNet, Vae};
 use diffusion_engine::noise::Generator;
-use diffusion_engine::ops::{Residency, Tensor};
+use diffusion_engine::ops::{Packing, Residency, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
-use diffusion_engine::{ModelInfo, Options, Runtime};
+use diffusion_engine::{ModelInfo, Options, Precision, Runtime};
 
 use super::Task;
 
@@ -25,14 +25,14 @@ const SIDE: usize = 64;
 const CHANNELS: usize = 4;
 
 impl Engine {
-    pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(folder: &Path, precision: Precision) -> anyhow::Result<Self> {
         let source = Source::Folder(folder.to_owned());
         let ModelInfo { text, unet, vae, .. } = ModelInfo::read(&source)?;
         let weights = |component| Weights::open(&source, component);
         Ok(Self {
             runtime: Runtime::new(Options::default())?,
             text: ClipText::load(weights("text_encoder")?, text, Residency::Stored)?,
-            unet: UNet::load(&weights("unet")?, unet, Residency::Stored)?,
+            unet: UNet::load(&weights("unet")?, unet, Packing::new(Residency::Stored, precision))?,
             vae: Vae::load(weights("vae")?, vae, Residency::Stored)?,
         })
     }
