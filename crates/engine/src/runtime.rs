@@ -22,12 +22,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            threads: None,
-            memory_limit: None,
-            pack_below: 512 << 20,
-            precision: Precision::F32,
-        }
+        Self { threads: None, memory_limit: None, pack_below: 512 << 20, precision: Precision::F32 }
     }
 }
 
