@@ -27,6 +27,7 @@ pub use identity::build_identity;
 pub use info::{Family, ModelInfo};
 pub use memory::MemoryPlan;
 pub use model::Model;
+pub use ops::Precision;
 pub use pipeline::generate;
 pub use plan::Plan;
 pub use required::{Required, required_tensors};

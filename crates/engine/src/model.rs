@@ -1,10 +1,10 @@
 //! A model in memory: tokenizer, networks and scheduler configuration of one folder.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::info::ModelInfo;
 use crate::models::{ClipText, UNet, Vae};
-use crate::ops::{Residency, Taken};
+use crate::ops::{Packing, Residency, Taken};
 use crate::runtime::Runtime;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
@@ -20,7 +20,7 @@ pub struct Model {
     pub(crate) text: ClipText,
     pub(crate) unet: UNet,
     pub(crate) vae: Vae,
-    /// Tells this model from others whose samples have the same shape.
+    /// Tells this model, at this precision, from others whose samples have the same shape.
     pub(crate) fingerprint: u64,
     weight_bytes: u64,
     _taken: Taken,
@@ -57,8 +57,10 @@ impl Model {
         let residency = if small { Residency::Packed } else { Residency::Stored };
         let mut hasher = DefaultHasher::new();
         components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
+        options.precision.hash(&mut hasher);
         let text = ClipText::load(text, info.text.clone(), residency)?;
-        let unet = UNet::load(&unet, info.unet.clone(), residency)?;
+        let unet =
+            UNet::load(&unet, info.unet.clone(), Packing::new(residency, options.precision))?;
         let vae = Vae::load(vae, info.vae.clone(), residency)?;
         let packed = text.packed_bytes() + unet.packed_bytes() + vae.packed_bytes();
         let weight_bytes = stored + packed;

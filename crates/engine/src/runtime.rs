@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::ops::Meter;
+use crate::ops::{Meter, Precision};
 use crate::{Error, Result};
 
 /// How much of the machine the engine may use.
@@ -16,11 +16,13 @@ pub struct Options {
     /// The weights of models that take at most this many bytes as `f32` are packed once, when they
     /// are first used. Those of larger ones stay as stored and are packed each time.
     pub pack_below: u64,
+    /// In which numbers the UNet computes, which takes most of the time.
+    pub precision: Precision,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: None, memory_limit: None, pack_below: 512 << 20 }
+        Self { threads: None, memory_limit: None, pack_below: 512 << 20, precision: Precision::F32 }
     }
 }
 

@@ -101,7 +101,7 @@ impl Sample {
             return Err(broken(&format!("made by {:?}, this is {build:?}", saved.build)));
         }
         if saved.model != model.fingerprint {
-            return Err(broken("begun on another model"));
+            return Err(broken("begun on another model, or at another precision"));
         }
         let Saved { plan, latent, state, noise, .. } = saved;
         model.check(&plan)?;

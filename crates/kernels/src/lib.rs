@@ -14,6 +14,7 @@ mod conv;
 mod dispatch;
 mod epilogue;
 mod gemm;
+pub mod int8;
 #[cfg(test)]
 mod limits;
 mod linear;

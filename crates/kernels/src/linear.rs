@@ -57,7 +57,7 @@ pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
 }
 
 dispatch! {
-    fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
+    pub(crate) fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
         let (groups, last) = out.as_chunks_mut::<GATE_GROUP>();
         let (sum_groups, last_sums) = sums.as_chunks::<{ 2 * GATE_GROUP }>();
         let (bias_groups, last_bias) = bias.as_chunks::<{ 2 * GATE_GROUP }>();

@@ -1,7 +1,7 @@
 //! What is told in words: lines for the terminal, and what a PNG says of how it was made.
 
 use diffusion_engine::images::{RgbImage, encode_png};
-use diffusion_engine::{Plan, SchedulerKind};
+use diffusion_engine::{Plan, Precision, SchedulerKind};
 
 /// A text for the terminal as one line: control characters, which file names may contain, escaped.
 pub(crate) fn one_line(text: &str) -> String {
@@ -17,9 +17,20 @@ pub(crate) fn one_line(text: &str) -> String {
 ///
 /// # Errors
 /// The image cannot be encoded.
-pub(crate) fn png(image: &RgbImage, model: &str, plan: &Plan) -> anyhow::Result<Vec<u8>> {
-    let record = serde_json::json!({ "model": model, "plan": plan }).to_string();
-    let text = [("parameters", &*parameters(model, plan)), ("diffusion-server", &*record)];
+pub(crate) fn png(
+    image: &RgbImage,
+    model: &str,
+    precision: Precision,
+    plan: &Plan,
+) -> anyhow::Result<Vec<u8>> {
+    let record = serde_json::json!({
+        "model": model,
+        "precision": precision.to_string(),
+        "plan": plan,
+    })
+    .to_string();
+    let parameters = parameters(model, precision, plan);
+    let text = [("parameters", &*parameters), ("diffusion-server", &*record)];
     Ok(encode_png(image, &text)?)
 }
 
@@ -32,7 +43,7 @@ pub(crate) fn plain_png(image: &RgbImage) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The text that AUTOMATIC1111's web UI writes and its readers parse.
-fn parameters(model: &str, plan: &Plan) -> String {
+fn parameters(model: &str, precision: Precision, plan: &Plan) -> String {
     let mut text = plan.prompt.clone();
     if !plan.negative_prompt.is_empty() {
         text += &format!("\nNegative prompt: {}", plan.negative_prompt);
@@ -48,6 +59,9 @@ fn parameters(model: &str, plan: &Plan) -> String {
     );
     if let Some(strength) = plan.strength {
         text += &format!(", Denoising strength: {strength}");
+    }
+    if precision != Precision::F32 {
+        text += &format!(", Precision: {precision}");
     }
     text + concat!(", Version: diffusion-server ", env!("CARGO_PKG_VERSION"))
 }
@@ -88,7 +102,7 @@ mod tests {
         };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
-            parameters("pocket", &plan),
+            parameters("pocket", Precision::F32, &plan),
             format!(
                 "a cat\nNegative prompt: rain\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, \
                  CFG scale: 7, Seed: 1, Size: 128x96, Model: pocket, Denoising strength: 0.8, \

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use clap::Args;
 use diffusion_engine::models::{ClipText, UNet, Vae};
-use diffusion_engine::ops::{Residency, Tensor};
+use diffusion_engine::ops::{Packing, Residency, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
-use diffusion_engine::{Model, ModelInfo, Options, Runtime, generate};
+use diffusion_engine::{Model, ModelInfo, Options, Precision, Runtime, generate};
 
 use super::inputs::{CHANNELS, Inputs, PIXELS, SIDE, WIDTH, read_array, write_array};
 use super::machine::{peak_bytes, processor_seconds};
@@ -35,6 +35,8 @@ pub(crate) struct BenchEngine {
     warm_ups: usize,
     #[arg(long)]
     repeats: usize,
+    #[arg(long)]
+    int8: bool,
 }
 
 /// A task that is ready to run, and gives its result.
@@ -43,7 +45,11 @@ type Work = Box<dyn FnMut() -> anyhow::Result<Vec<f32>> + Send>;
 impl BenchEngine {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let options = Options { threads: Some(self.threads), ..Options::default() };
+        let options = Options {
+            threads: Some(self.threads),
+            precision: self.precision(),
+            ..Options::default()
+        };
         let runtime = Runtime::new(options)?;
         let mut work = match self.task {
             Task::Unet => self.unet(&runtime)?,
@@ -77,7 +83,10 @@ impl BenchEngine {
     /// Cross-attention's keys and values are counted here, though the pipeline makes them once for
     /// all steps: the peers make them in every step.
     fn unet(&self, runtime: &Runtime) -> anyhow::Result<Work> {
-        let unet = UNet::load(&self.weights("unet")?, self.info()?.unet, Residency::Stored)?;
+        let unet = {
+            let packing = Packing::new(Residency::Stored, self.precision());
+            UNet::load(&self.weights("unet")?, self.info()?.unet, packing)?
+        };
         let (latents, text) = (self.array("latents")?, self.array("text")?);
         let timestep = Inputs::read(&self.inputs)?.timestep;
         Ok(on(runtime, move |runtime| {
@@ -126,6 +135,10 @@ impl BenchEngine {
             let image = generate(&model, &plan, None, |_| ControlFlow::Continue(()))?;
             Ok(image.as_raw().iter().map(|&level| f32::from(level)).collect())
         }))
+    }
+
+    fn precision(&self) -> Precision {
+        if self.int8 { Precision::Int8 } else { Precision::F32 }
     }
 
     fn vae(&self) -> anyhow::Result<Vae> {

@@ -20,6 +20,8 @@ pub(crate) enum Program {
     /// The engine of this workspace, which is always there.
     #[value(skip)]
     Engine,
+    /// The engine with its UNet in 8-bit integers
+    Int8,
     /// PyTorch and diffusers
     #[value(name = "pytorch")]
     PyTorch,
@@ -62,6 +64,7 @@ impl Program {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
+            Self::Int8 => "int8",
             Self::PyTorch => "pytorch",
             Self::OpenVino => "openvino",
             Self::Candle => "candle",
@@ -71,7 +74,7 @@ impl Program {
     /// Builds, installs and converts, so that no time is lost between the measurements.
     pub(super) fn prepare(self, model: &Path, tasks: &[Task]) -> anyhow::Result<()> {
         match self {
-            Self::Engine => Ok(()),
+            Self::Engine | Self::Int8 => Ok(()),
             Self::PyTorch => python::install(),
             Self::OpenVino => python::install().and_then(|()| python::convert(model, tasks)),
             Self::Candle => {
@@ -84,9 +87,12 @@ impl Program {
 
     fn command(self) -> anyhow::Result<Command> {
         Ok(match self {
-            Self::Engine => {
+            Self::Engine | Self::Int8 => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("bench-engine");
+                if self == Self::Int8 {
+                    command.arg("--int8");
+                }
                 command
             }
             Self::PyTorch => python::script("run_pytorch.py"),

@@ -3,7 +3,7 @@
 use super::Loader;
 use crate::config::ClipTextConfig;
 use crate::ops::{
-    Activation, LayerNorm, Linear, Meter, Residency, Shape, Tensor, causal_attention, layer_norm,
+    Activation, LayerNorm, Linear, Meter, Packing, Shape, Tensor, causal_attention, layer_norm,
     linear, linear_activated, linear_plus,
 };
 use crate::weights::{Param, Weights};
@@ -42,10 +42,10 @@ impl ClipText {
     pub fn load(
         mut weights: Weights,
         config: ClipTextConfig,
-        residency: Residency,
+        packing: impl Into<Packing>,
     ) -> Result<Self> {
         weights.rename(|key| key.strip_prefix("text_model.").unwrap_or(key).to_owned())?;
-        let loader = Loader::new(&weights, residency);
+        let loader = Loader::new(&weights, packing.into());
         let hidden = config.hidden_size;
         let embeddings = loader.at("embeddings");
         Ok(Self {

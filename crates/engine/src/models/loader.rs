@@ -1,7 +1,7 @@
 //! Loading layers by name, with the path so far.
 
 use crate::Result;
-use crate::ops::{Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Packing, Residency};
+use crate::ops::{Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Packing};
 use crate::weights::Weights;
 
 /// A place in a component's weights, such as `down_blocks.0.resnets.1`.
@@ -14,8 +14,13 @@ pub struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// The root of a component.
-    pub fn new(weights: &'a Weights, residency: Residency) -> Self {
-        Self { weights, prefix: String::new(), packing: Packing::new(residency) }
+    pub fn new(weights: &'a Weights, packing: Packing) -> Self {
+        Self { weights, prefix: String::new(), packing }
+    }
+
+    /// The same place, for layers that stay in `f32` where others are quantised.
+    pub fn in_f32(&self) -> Self {
+        Self { packing: self.packing.in_f32(), ..self.clone() }
     }
 
     /// Bytes that the layers loaded so far keep at the most, beside their files.

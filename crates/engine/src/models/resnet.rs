@@ -39,7 +39,7 @@ impl Resnet {
             norm1: loader.group_norm("norm1", input, groups, epsilon)?,
             conv1: loader.conv("conv1", (input, output), 3)?,
             time: time_channels
-                .map(|channels| loader.linear("time_emb_proj", (channels, output)))
+                .map(|channels| loader.in_f32().linear("time_emb_proj", (channels, output)))
                 .transpose()?,
             norm2: loader.group_norm("norm2", output, groups, epsilon)?,
             conv2: loader.conv("conv2", (output, output), 3)?,

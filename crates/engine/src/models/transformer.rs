@@ -130,9 +130,9 @@ impl Layer {
         let feed = loader.at("ff.net");
         Ok(Self {
             norm1: loader.layer_norm("norm1", channels, 1e-5)?,
-            own: Attention::load(&loader.at("attn1"), channels, channels, block.heads)?,
+            own: Attention::load(&loader.at("attn1"), channels, block.heads)?,
             norm2: loader.layer_norm("norm2", channels, 1e-5)?,
-            text: Attention::load(&loader.at("attn2"), channels, block.conditioning, block.heads)?,
+            text: Attention::load_cross(&loader.at("attn2"), channels, block)?,
             norm3: loader.layer_norm("norm3", channels, 1e-5)?,
             feed_in: feed.gated("0.proj", (channels, 4 * channels))?,
             feed_out: feed.linear("2", (4 * channels, channels))?,
@@ -165,16 +165,26 @@ impl Layer {
 }
 
 impl Attention {
-    fn load(
+    fn load(loader: &Loader<'_>, channels: usize, heads: usize) -> Result<Self> {
+        Self::load_over(loader, loader, (channels, channels), heads)
+    }
+
+    /// Keys and values of a text are computed once a sample, so that they can stay exact.
+    fn load_cross(loader: &Loader<'_>, channels: usize, block: &BlockAttention) -> Result<Self> {
+        Self::load_over(loader, &loader.in_f32(), (channels, block.conditioning), block.heads)
+    }
+
+    /// Queries of `channels` and keys and values of `inputs`, which `source` loads.
+    fn load_over(
         loader: &Loader<'_>,
-        channels: usize,
-        conditioning: usize,
+        source: &Loader<'_>,
+        (channels, inputs): (usize, usize),
         heads: usize,
     ) -> Result<Self> {
         Ok(Self {
             query: loader.linear_no_bias("to_q", (channels, channels))?,
-            key: loader.linear_no_bias("to_k", (conditioning, channels))?,
-            value: loader.linear_no_bias("to_v", (conditioning, channels))?,
+            key: source.linear_no_bias("to_k", (inputs, channels))?,
+            value: source.linear_no_bias("to_v", (inputs, channels))?,
             out: loader.linear("to_out.0", (channels, channels))?,
             heads,
         })

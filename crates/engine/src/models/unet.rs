@@ -8,8 +8,8 @@ use super::{Loader, timestep_embedding};
 use crate::Result;
 use crate::config::{Block, UNetConfig};
 use crate::ops::{
-    Conv2d, GroupNorm, KeyValue, Linear, Residency, Tensor, concat_channels, conv2d,
-    group_norm_silu, linear_vector, silu_vector, upsample_conv2d,
+    Conv2d, GroupNorm, KeyValue, Linear, Packing, Tensor, concat_channels, conv2d, group_norm_silu,
+    linear_vector, silu_vector, upsample_conv2d,
 };
 use crate::weights::Weights;
 
@@ -63,8 +63,13 @@ impl UNet {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn load(weights: &Weights, config: UNetConfig, residency: Residency) -> Result<Self> {
-        let loader = Loader::new(weights, residency);
+    pub fn load(
+        weights: &Weights,
+        config: UNetConfig,
+        packing: impl Into<Packing>,
+    ) -> Result<Self> {
+        let loader = Loader::new(weights, packing.into());
+        let exact = loader.in_f32();
         let first = config.down[0].channels;
         let last = config.up[0].channels;
         let parts = Parts {
@@ -135,8 +140,8 @@ impl UNet {
         }
 
         Ok(Self {
-            time: TimeEmbedding::load(&loader.at("time_embedding"), &config)?,
-            conv_in: loader.conv("conv_in", (config.in_channels, first), config.conv_in_kernel)?,
+            time: TimeEmbedding::load(&exact.at("time_embedding"), &config)?,
+            conv_in: exact.conv("conv_in", (config.in_channels, first), config.conv_in_kernel)?,
             down,
             middle,
             up,
@@ -146,7 +151,7 @@ impl UNet {
                 config.norm_groups,
                 config.norm_epsilon,
             )?,
-            conv_out: loader.conv(
+            conv_out: exact.conv(
                 "conv_out",
                 (first, config.out_channels),
                 config.conv_out_kernel,

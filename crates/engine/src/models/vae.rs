@@ -5,7 +5,7 @@ use super::resnet::{Resnet, ResnetConfig};
 use crate::Result;
 use crate::config::VaeConfig;
 use crate::ops::{
-    Conv2d, GroupNorm, Linear, Residency, Tensor, attention, conv2d, group_norm, group_norm_silu,
+    Conv2d, GroupNorm, Linear, Packing, Tensor, attention, conv2d, group_norm, group_norm_silu,
     linear, linear_plus, upsample_conv2d,
 };
 use crate::weights::Weights;
@@ -72,9 +72,13 @@ impl Vae {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn load(mut weights: Weights, config: VaeConfig, residency: Residency) -> Result<Self> {
+    pub fn load(
+        mut weights: Weights,
+        config: VaeConfig,
+        packing: impl Into<Packing>,
+    ) -> Result<Self> {
         weights.rename(modern_name)?;
-        let loader = Loader::new(&weights, residency);
+        let loader = Loader::new(&weights, packing.into());
         let latent = config.latent_channels;
         let moments = 2 * latent;
         Ok(Self {

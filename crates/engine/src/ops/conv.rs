@@ -1,11 +1,9 @@
 //! Convolutions.
 
-use std::sync::Arc;
-
 use diffusion_kernels as kernels;
-use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Then};
+use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Then, int8};
 
-use super::packing::{Packing, Place};
+use super::packing::{Form, Packing};
 use super::{Shape, Tensor};
 use crate::Result;
 use crate::weights::{Param, Weights};
@@ -14,7 +12,7 @@ use crate::weights::{Param, Weights};
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Param,
-    packed: Place<ConvWeights>,
+    packed: Form<ConvWeights, int8::ConvWeights>,
     bias: Vec<f32>,
     in_channels: usize,
     out_channels: usize,
@@ -38,7 +36,11 @@ impl Conv2d {
         let shape = [out_channels, in_channels, kernel, kernel];
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
-        let packed = packing.place(ConvWeights::most_bytes(out_channels, in_channels, kernel));
+        let packed = packing.place(
+            kernel * kernel * in_channels,
+            || ConvWeights::most_bytes(out_channels, in_channels, kernel),
+            || int8::ConvWeights::bytes_for(out_channels, in_channels, kernel),
+        );
         let padding = (kernel / 2, kernel / 2);
         Ok(Self { weight, packed, bias, in_channels, out_channels, kernel, stride: 1, padding })
     }
@@ -62,9 +64,30 @@ impl Conv2d {
         }
     }
 
-    fn weights(&self, shape: &ConvShape) -> Arc<ConvWeights> {
+    /// Bytes that the layer takes for the time of one op.
+    fn scratch(&self, shape: &ConvShape, batch: usize) -> usize {
+        match &self.packed {
+            Form::F32(place) => {
+                let packing = if place.keeps() { 0 } else { ConvWeights::bytes_for(shape) };
+                packing + kernels::conv2d_scratch(shape, batch)
+            }
+            Form::Int8(_) => int8::conv2d_scratch(shape, batch),
+        }
+    }
+
+    fn compute(&self, out: &mut [f32], x: &[f32], shape: &ConvShape, epilogue: &Epilogue<'_>) {
         let (stored, bytes) = self.weight.stored();
-        self.packed.get(|kept| kept.fits(shape), || ConvWeights::pack(stored, bytes, shape))
+        match &self.packed {
+            Form::F32(place) => {
+                let pack = || ConvWeights::pack(stored, bytes, shape);
+                let weights = place.get(|kept| kept.fits(shape), pack);
+                kernels::conv2d(out, x, &weights, shape, epilogue);
+            }
+            Form::Int8(place) => {
+                let pack = || int8::ConvWeights::pack(stored, bytes, shape);
+                int8::conv2d(out, x, &place.get(|_| true, pack), shape, epilogue);
+            }
+        }
     }
 }
 
@@ -106,12 +129,10 @@ fn convolve(
     let batch = x.shape().batch;
     let mut out =
         Tensor::empty(Shape { batch, height, width, channels: layer.out_channels }, x.meter());
-    let packing = if layer.packed.keeps() { 0 } else { ConvWeights::bytes_for(&shape) };
-    let _scratch = x.meter().take(packing + kernels::conv2d_scratch(&shape, batch));
+    let _scratch = x.meter().take(layer.scratch(&shape, batch));
     if !x.is_planned() {
-        let weights = layer.weights(&shape);
         let epilogue = Epilogue { bias: Some(bias), then };
-        kernels::conv2d(out.values_mut(), x.values(), &weights, &shape, &epilogue);
+        layer.compute(out.values_mut(), x.values(), &shape, &epilogue);
     }
     out
 }

@@ -1,11 +1,9 @@
 //! Fully connected layers.
 
-use std::sync::Arc;
-
 use diffusion_kernels as kernels;
-use diffusion_kernels::{Activation, Epilogue, Packed, Then};
+use diffusion_kernels::{Activation, Epilogue, Packed, Then, int8};
 
-use super::packing::{Packing, Place};
+use super::packing::{Form, Packing};
 use super::{Shape, Tensor};
 use crate::Result;
 use crate::weights::{Param, Weights};
@@ -14,7 +12,7 @@ use crate::weights::{Param, Weights};
 #[derive(Debug)]
 pub struct Linear {
     weight: Param,
-    packed: Place<Packed>,
+    packed: Form<Packed, int8::Packed>,
     bias: Option<Vec<f32>>,
     in_features: usize,
     out_features: usize,
@@ -35,19 +33,39 @@ impl Linear {
         let weight = weights.get(&format!("{name}.weight"), &[out_features, in_features])?;
         let bias =
             bias.then(|| weights.vector(&format!("{name}.bias"), &[out_features])).transpose()?;
-        let packed = packing.place(Packed::bytes_for(out_features, in_features));
+        let packed = packing.place(
+            in_features,
+            || Packed::bytes_for(out_features, in_features),
+            || int8::Packed::bytes_for(out_features, in_features),
+        );
         Ok(Self { weight, packed, bias, in_features, out_features })
     }
 
-    fn weights(&self) -> Arc<Packed> {
-        let (stored, bytes) = self.weight.stored();
-        let pack = || Packed::linear(stored, bytes, self.out_features, self.in_features);
-        self.packed.get(|_| true, pack)
+    /// Bytes that the layer takes for the time of one op over `rows` rows.
+    fn scratch(&self, rows: usize) -> usize {
+        let Self { in_features, out_features, .. } = *self;
+        match &self.packed {
+            Form::F32(place) if place.keeps() => 0,
+            Form::F32(_) => Packed::bytes_for(out_features, in_features),
+            Form::Int8(_) => int8::linear_scratch(rows, in_features),
+        }
     }
 
-    /// Bytes that packing the weights takes for the time of one op.
-    fn scratch(&self) -> usize {
-        if self.packed.keeps() { 0 } else { Packed::bytes_for(self.out_features, self.in_features) }
+    /// The layer over rows that make up `batch` batch rows.
+    fn compute(&self, out: &mut [f32], x: &[f32], batch: usize, then: Then<'_>) {
+        let Self { in_features, out_features, .. } = *self;
+        let (stored, bytes) = self.weight.stored();
+        let epilogue = Epilogue { bias: self.bias.as_deref(), then };
+        match &self.packed {
+            Form::F32(place) => {
+                let pack = || Packed::linear(stored, bytes, out_features, in_features);
+                kernels::linear(out, x, &place.get(|_| true, pack), batch, &epilogue);
+            }
+            Form::Int8(place) => {
+                let pack = || int8::Packed::linear(stored, bytes, out_features, in_features);
+                int8::linear(out, x, &place.get(|_| true, pack), batch, &epilogue);
+            }
+        }
     }
 
     /// The layer into `out`, which has the batch rows of `x`.
@@ -55,11 +73,9 @@ impl Linear {
         let shape = x.shape();
         assert_eq!(shape.channels, self.in_features, "channels of a linear layer's input");
         assert_eq!(out.shape(), Shape { channels: self.out_features, ..shape }, "output shape");
-        let _scratch = x.meter().take(self.scratch());
+        let _scratch = x.meter().take(self.scratch(shape.batch * shape.tokens()));
         if !x.is_planned() {
-            let epilogue = Epilogue { bias: self.bias.as_deref(), then };
-            let weights = self.weights();
-            kernels::linear(out.values_mut(), x.values(), &weights, shape.batch, &epilogue);
+            self.compute(out.values_mut(), x.values(), shape.batch, then);
         }
     }
 
@@ -91,8 +107,7 @@ pub fn linear_plus(x: &Tensor, layer: &Linear, mut y: Tensor) -> Tensor {
 /// The layer applied to one plain vector, such as a timestep embedding.
 pub fn linear_vector(x: &[f32], layer: &Linear) -> Vec<f32> {
     let mut out = vec![0.0; layer.out_features];
-    let epilogue = Epilogue { bias: layer.bias.as_deref(), then: Then::Store };
-    kernels::linear(&mut out, x, &layer.weights(), 1, &epilogue);
+    layer.compute(&mut out, x, 1, Then::Store);
     out
 }
 
@@ -100,7 +115,7 @@ pub fn linear_vector(x: &[f32], layer: &Linear) -> Vec<f32> {
 #[derive(Debug)]
 pub struct GatedLinear {
     weight: Param,
-    packed: Place<kernels::Gated>,
+    packed: Form<kernels::Gated, int8::Gated>,
     bias: Vec<f32>,
     in_features: usize,
     out_features: usize,
@@ -119,7 +134,11 @@ impl GatedLinear {
     ) -> Result<Self> {
         let weight = weights.get(&format!("{name}.weight"), &[2 * out_features, in_features])?;
         let bias = weights.vector(&format!("{name}.bias"), &[2 * out_features])?;
-        let packed = packing.place(Packed::bytes_for(2 * out_features, in_features));
+        let packed = packing.place(
+            in_features,
+            || Packed::bytes_for(2 * out_features, in_features),
+            || int8::Packed::bytes_for(2 * out_features, in_features),
+        );
         Ok(Self { weight, packed, bias, in_features, out_features })
     }
 }
@@ -129,14 +148,25 @@ pub fn geglu(x: &Tensor, layer: &GatedLinear) -> Tensor {
     let (outputs, inputs) = (layer.out_features, layer.in_features);
     assert_eq!(x.shape().channels, inputs, "channels of a linear layer's input");
     let mut out = Tensor::empty(Shape { channels: outputs, ..x.shape() }, x.meter());
-    let keeps = layer.packed.keeps();
-    let scratch = if keeps { 0 } else { Packed::bytes_for(2 * outputs, inputs) };
-    let _scratch = x.meter().take(scratch);
-    if !x.is_planned() {
-        let (stored, bytes) = layer.weight.stored();
-        let pack = || kernels::Gated::new(stored, bytes, &layer.bias, outputs, inputs);
-        let weights = layer.packed.get(|_| true, pack);
-        kernels::linear_gated(out.values_mut(), x.values(), &weights);
+    let rows = x.shape().batch * x.shape().tokens();
+    let _scratch = x.meter().take(match &layer.packed {
+        Form::F32(place) if place.keeps() => 0,
+        Form::F32(_) => Packed::bytes_for(2 * outputs, inputs),
+        Form::Int8(_) => int8::linear_scratch(rows, inputs),
+    });
+    if x.is_planned() {
+        return out;
+    }
+    let (stored, bytes) = layer.weight.stored();
+    match &layer.packed {
+        Form::F32(place) => {
+            let pack = || kernels::Gated::new(stored, bytes, &layer.bias, outputs, inputs);
+            kernels::linear_gated(out.values_mut(), x.values(), &place.get(|_| true, pack));
+        }
+        Form::Int8(place) => {
+            let pack = || int8::Gated::new(stored, bytes, &layer.bias, outputs, inputs);
+            int8::linear_gated(out.values_mut(), x.values(), &place.get(|_| true, pack));
+        }
     }
     out
 }

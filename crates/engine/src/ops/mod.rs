@@ -22,6 +22,6 @@ pub use linear::{
 };
 pub use meter::{Meter, Taken};
 pub use norm::{GroupNorm, LayerNorm, group_norm, group_norm_silu, layer_norm};
-pub use packing::{Packing, Residency};
+pub use packing::{Packing, Precision, Residency};
 pub use pointwise::{concat_channels, silu_vector};
 pub use tensor::{Shape, Tensor};

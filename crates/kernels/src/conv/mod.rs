@@ -51,7 +51,7 @@ impl ConvShape {
             && 2 * 36 * tiles <= 9 * height * width
     }
 
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         assert!(
             self.in_channels > 0 && self.out_channels > 0 && self.kernel > 0 && self.stride > 0,
             "a layer of no size"
@@ -77,7 +77,7 @@ fn nearest(index: usize, source: usize, size: usize) -> usize {
 }
 
 /// For each row (or column) of the padded input the row of the source, or none in the padding.
-fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<usize>> {
+pub(crate) fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<usize>> {
     (0..padding.0 + input + padding.1)
         .map(|i| i.checked_sub(padding.0).filter(|&i| i < input).map(|i| nearest(i, source, input)))
         .collect()
@@ -114,7 +114,7 @@ pub fn conv2d(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::Stored;
     use crate::epilogue::Then;
@@ -122,7 +122,7 @@ mod tests {
     use crate::testing::{close, values};
 
     /// The definition, in f64. `weight` is `[out, in, taps]`.
-    fn reference(x: &[f32], weight: &[f32], bias: &[f32], s: &ConvShape) -> Vec<f32> {
+    pub(crate) fn reference(x: &[f32], weight: &[f32], bias: &[f32], s: &ConvShape) -> Vec<f32> {
         let (oh, ow) = s.output();
         let mut out = Vec::new();
         let taps = s.kernel * s.kernel;
@@ -154,7 +154,7 @@ mod tests {
         out
     }
 
-    fn shapes() -> Vec<ConvShape> {
+    pub(crate) fn shapes() -> Vec<ConvShape> {
         let base = ConvShape {
             source: (5, 7),
             input: (5, 7),

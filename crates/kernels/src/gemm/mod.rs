@@ -11,6 +11,7 @@ use std::ops::Range;
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
 pub(crate) use pack::{GATE_GROUP, Panels, Weight, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
+pub(crate) use pack::gate_order;
 
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
@@ -67,8 +68,8 @@ pub(crate) struct Block<'a> {
     pub(crate) rows: Range<usize>,
     /// Which columns.
     pub(crate) columns: Range<usize>,
-    values: &'a [f32],
-    stride: usize,
+    pub(crate) values: &'a [f32],
+    pub(crate) stride: usize,
 }
 
 impl Block<'_> {
@@ -162,7 +163,7 @@ fn block(
 }
 
 /// How a product is cut into blocks.
-struct Cut {
+pub(crate) struct Cut {
     rows: usize,
     columns: usize,
     block_rows: usize,
@@ -171,7 +172,17 @@ struct Cut {
 
 impl Cut {
     fn new(level: Level, rows: usize, columns: usize, products: usize) -> Self {
-        let (tile, panel) = (level.rows(), packed_columns(level));
+        Self::into_tiles(level.rows(), packed_columns(level), rows, columns, products)
+    }
+
+    /// For register tiles of `tile` rows and panels of `panel` columns.
+    pub(crate) fn into_tiles(
+        tile: usize,
+        panel: usize,
+        rows: usize,
+        columns: usize,
+        products: usize,
+    ) -> Self {
         let (tiles, panels) = (rows.div_ceil(tile), columns.div_ceil(panel));
         // A few blocks for each thread, so that none waits long for the last one.
         let wanted = 3 * rayon::current_num_threads();
@@ -197,11 +208,11 @@ impl Cut {
         Self { block_columns: self.columns, ..self }
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.rows.div_ceil(self.block_rows) * self.columns.div_ceil(self.block_columns)
     }
 
-    fn block(&self, index: usize) -> (Range<usize>, Range<usize>) {
+    pub(crate) fn block(&self, index: usize) -> (Range<usize>, Range<usize>) {
         let across = self.columns.div_ceil(self.block_columns);
         let row = index / across * self.block_rows;
         let column = index % across * self.block_columns;

@@ -146,6 +146,14 @@ impl Weight<'_> {
 /// Values and gates lie side by side in groups of this many columns.
 pub(crate) const GATE_GROUP: usize = 16;
 
+/// The output that stands in column `column`, of `outputs` values, then as many gates.
+pub(crate) fn gate_order(column: usize, outputs: usize) -> usize {
+    let (group, place) = (column / (2 * GATE_GROUP), column % (2 * GATE_GROUP));
+    let first = group * GATE_GROUP;
+    let size = GATE_GROUP.min(outputs - first);
+    if place < size { first + place } else { outputs + first + place - size }
+}
+
 /// The weight and bias of a linear layer whose outputs are `outputs` values, then as many gates,
 /// packed so that a value and its gate are computed together.
 #[derive(Debug)]
@@ -170,12 +178,7 @@ impl Gated {
         inputs: usize,
     ) -> Self {
         assert_eq!(bias.len(), volume(&[2, outputs]), "bias length");
-        let order = |column: usize| {
-            let (group, place) = (column / (2 * GATE_GROUP), column % (2 * GATE_GROUP));
-            let first = group * GATE_GROUP;
-            let size = GATE_GROUP.min(outputs - first);
-            if place < size { first + place } else { outputs + first + place - size }
-        };
+        let order = |column: usize| gate_order(column, outputs);
         let weight = Packed::ordered(level, stored, bytes, (2 * outputs, inputs, 1), order);
         let bias = (0..2 * outputs).map(|column| bias[order(column)]).collect();
         Self { weight, bias, outputs }

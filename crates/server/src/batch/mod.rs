@@ -224,7 +224,8 @@ fn make(
         progress.step(sample.progress());
         interrupt::check()
     })?;
-    let bytes = output::png(&image, &task.model.name, &plan)?;
+    let precision = model.runtime().options().precision;
+    let bytes = output::png(&image, &task.model.name, precision, &plan)?;
     whole::write(&out.join(&task.output), &bytes)?;
     Ok(image.dimensions())
 }

@@ -19,6 +19,7 @@ Examples:
   diffusion-server generate --prompt 'cat dancing in rain'
   diffusion-server generate --model ~/models/stable-diffusion-v1-5 --prompt 'a lighthouse' \\
       --negative 'people' --scheduler dpmpp-2m-karras --steps 25 --seed 7 --count 4 -o lighthouse.png
+  diffusion-server generate --prompt 'a lighthouse' --precision int8
   diffusion-server generate --init-image photo.jpg --strength 0.6 --prompt 'in watercolour' -o out.png
 
 With --count N the images have the seeds SEED, SEED+1, …, and each is as if made alone.")]
@@ -117,7 +118,8 @@ impl Generate {
             let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
             let path = self.path(&known.name, plan.seed);
             let image = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
-            whole::write(&path, &output::png(&image, &known.name, &plan)?)?;
+            let precision = model.runtime().options().precision;
+            whole::write(&path, &output::png(&image, &known.name, precision, &plan)?)?;
             println!("{}", path.display());
         }
         Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use diffusion_engine::{Options, Runtime};
+use diffusion_engine::{Options, Precision, Runtime};
 
 use crate::catalogue::Catalogue;
 
@@ -67,6 +67,10 @@ struct MachineArgs {
     /// The most memory that a model and its work may take, for instance 6GB; work that needs more is refused
     #[arg(long, value_name = "SIZE", env = "DIFFUSION_SERVER_MEMORY")]
     memory: Option<ByteSize>,
+
+    /// Numbers to compute in: f32, or int8, which is faster and close to the same images
+    #[arg(long, default_value_t, env = "DIFFUSION_SERVER_PRECISION")]
+    precision: Precision,
 }
 
 impl MachineArgs {
@@ -74,6 +78,7 @@ impl MachineArgs {
         Ok(Runtime::new(Options {
             threads: self.threads,
             memory_limit: self.memory.map(|size| size.0),
+            precision: self.precision,
             ..Options::default()
         })?)
     }

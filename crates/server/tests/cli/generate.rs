@@ -217,3 +217,20 @@ fn a_prompt_that_is_cut_off_is_told_once() {
     assert_eq!(outcome.stderr.matches("warning: ").count(), 1, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("last"), "{}", outcome.stderr);
 }
+
+#[test]
+fn the_precision_is_told_and_wrong_ones_are_refused() {
+    let place = Place::new();
+    for precision in ["f32", "int8"] {
+        let name = format!("{precision}.png");
+        let more = ["--seed", "7", "--precision", precision, "-o", &name];
+        execute(&place, "tiny-sd1", &more).succeeded();
+        let record: Value =
+            serde_json::from_str(&place.png_text(&name, "diffusion-server")).unwrap();
+        assert_eq!(record["precision"], precision);
+        let told = place.png_text(&name, "parameters").contains("Precision: int8");
+        assert_eq!(told, precision == "int8");
+    }
+    assert_ne!(place.pixels("f32.png"), place.pixels("int8.png"));
+    execute(&place, "tiny-sd1", &["--precision", "int4"]).refused(&["--precision", "int8"]);
+}
