@@ -9,9 +9,9 @@ mod pack;
 use std::ops::Range;
 
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
+pub(crate) use pack::gate_order;
 pub(crate) use pack::{GATE_GROUP, Panels, Weight, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
-pub(crate) use pack::gate_order;
 
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
