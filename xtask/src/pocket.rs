@@ -30,14 +30,14 @@ pub(crate) fn run() -> Result<()> {
     )
 }
 
-/// The same as a part of `cargo xtask test`. The packages are some gigabytes, so that a person's
-/// machine is left alone until `cargo xtask pocket` was run once; with `CI=true` they are installed.
+/// The same as a part of `cargo xtask test`, where the environment is there. The packages are some
+/// gigabytes (PyTorch's wheel brings libraries for GPUs), too much for every machine that runs the
+/// tests, so that nothing but `cargo xtask pocket` installs them.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_if_installed() -> Result<()> {
-    let ci = env::var("CI").is_ok_and(|value| value == "true");
-    if ci || at_hand()?.is_some() {
+    if at_hand()?.is_some() {
         return run();
     }
     println!("== skipped: training (cargo xtask pocket installs what it needs and runs it)");
