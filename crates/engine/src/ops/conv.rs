@@ -36,6 +36,9 @@ impl Conv2d {
         let shape = [out_channels, in_channels, kernel, kernel];
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
+        // 1×1 convolutions carry what skips around the others: an error there stays, and they are
+        // a small part of the work.
+        let packing = if kernel == 1 { &packing.in_f32() } else { packing };
         let packed = packing.place(
             kernel * kernel * in_channels,
             || ConvWeights::most_bytes(out_channels, in_channels, kernel),
