@@ -27,8 +27,8 @@ pub enum Precision {
     #[default]
     F32,
     /// 8-bit integers, with weights quantised per output and activations as they come. Faster and
-    /// close, not equal: embeddings, norms, attention, and the first and last convolutions stay in
-    /// `f32`.
+    /// close, not equal: embeddings, norms, attention with its output layers, 1×1 convolutions, and
+    /// the first and last convolutions stay in `f32`.
     Int8,
 }
 
