@@ -1,0 +1,195 @@
+//! The database: SQLite by default, Postgres where it is asked for.
+//!
+//! Statements are written once and run on both: `$n` parameters, and types that both know. The
+//! macros [`both!`] and [`transaction!`] run the same code on whichever is open.
+
+mod migrate;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::{Error, Result};
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file; one worker process at a time.
+    Sqlite(SqlitePool),
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// Runs the same expression on the pool of either database.
+macro_rules! both {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            $crate::Database::Sqlite($pool) => $body,
+            $crate::Database::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs the same expression in a writing transaction of either database, and commits. An early
+/// return (`?`) rolls back.
+macro_rules! transaction {
+    ($database:expr, $tx:ident => $body:expr) => {
+        match $database {
+            $crate::Database::Sqlite(pool) => {
+                let mut $tx = riverqueue::database::begin_sqlite_write(pool).await?;
+                let value = $body;
+                $tx.commit().await?;
+                value
+            }
+            $crate::Database::Postgres(pool) => {
+                let mut $tx = riverqueue::database::begin_postgres(pool).await?;
+                let value = $body;
+                $tx.commit().await?;
+                value
+            }
+        }
+    };
+}
+
+pub(crate) use {both, transaction};
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A SQLite file, made where there is none.
+    Sqlite(PathBuf),
+    /// A Postgres server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    /// Reads `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
+    fn from_str(url: &str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+                return Err(Error::Invalid(
+                    "a SQLite database is a file, as in sqlite:///var/lib/diffusion/server.db"
+                        .into(),
+                ));
+            }
+            return Ok(Self::Sqlite(path.into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            // The message of the parser may hold the password: it is left out.
+            let options = PgConnectOptions::from_str(url).map_err(|_| {
+                Error::Invalid(
+                    "the database URL is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME"
+                        .into(),
+                )
+            })?;
+            return Ok(Self::Postgres(Box::new(options)));
+        }
+        Err(Error::Invalid("a database URL begins with sqlite:// or postgres://".into()))
+    }
+}
+
+impl Location {
+    /// For people: without the password.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres(options) => format!(
+                "postgres://{}@{}:{}/{}",
+                options.get_username(),
+                options.get_host(),
+                options.get_port(),
+                options.get_database().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+/// How long a statement waits for a connection, and on SQLite for the write lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Database {
+    /// Opens the database and brings its tables up to date. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or was made by a newer release.
+    pub async fn open(location: &Location) -> Result<Self> {
+        let database = Self::connect(location, 8).await?;
+        migrate::run(&database, location).await?;
+        Ok(database)
+    }
+
+    /// A pool of its own to a database that is open already: River's.
+    pub(crate) async fn connect(location: &Location, connections: u32) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => {
+                if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+                    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+                }
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(PATIENCE);
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(PATIENCE)
+                    .connect_with(options)
+                    .await?;
+                Ok(Self::Sqlite(pool))
+            }
+            Location::Postgres(options) => {
+                let options = (**options).clone().application_name("diffusion-server");
+                let pool = PgPoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(PATIENCE)
+                    .connect_with(options)
+                    .await?;
+                Ok(Self::Postgres(pool))
+            }
+        }
+    }
+
+    /// Runs `SELECT 1`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn ping(&self) -> Result<()> {
+        both!(self, pool => sqlx::query("SELECT 1").execute(pool).await?.rows_affected());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        assert!(
+            matches!("sqlite:///a/b.db".parse().unwrap(), Location::Sqlite(p) if p == Path::new("/a/b.db"))
+        );
+        assert!(
+            matches!("sqlite:b.db".parse().unwrap(), Location::Sqlite(p) if p == Path::new("b.db"))
+        );
+        let Location::Postgres(_) = "postgres://u:secret@h:5433/d".parse().unwrap() else {
+            panic!()
+        };
+        let shown = "postgres://u:secret@h:5433/d".parse::<Location>().unwrap().shown();
+        assert_eq!(shown, "postgres://u@h:5433/d");
+        for wrong in ["", "mysql://x", "sqlite::memory:", "sqlite://"] {
+            assert!(wrong.parse::<Location>().is_err(), "{wrong}");
+        }
+        let error = "postgres://u:secret@h:x/d".parse::<Location>().unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The one error type of this crate: what happened, where, and what to do about it.
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a request and its record.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached, or refused a statement.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+
+    /// The tables cannot be made or brought up to date.
+    #[error("database migration: {0}")]
+    Migration(String),
+
+    /// River failed.
+    #[error("queue: {0}")]
+    Queue(#[from] riverqueue::Error),
+
+    /// An artifact cannot be stored or read.
+    #[error("storage: {0}")]
+    Storage(#[from] object_store::Error),
+
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// There is no such thing.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// What was looked for: a job, an image, …
+        what: &'static str,
+        /// As it was named.
+        id: String,
+    },
+
+    /// What is asked cannot be done with the state of things, such as the retry of a running job.
+    #[error("{0}")]
+    Conflict(String),
+
+    /// What is asked is not valid. The message names the field.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// An I/O error with its path.
+    pub fn io(path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    /// Nothing of this kind has this id.
+    pub fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+
+    /// Whether the same may work later: the database or the storage cannot be reached.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(error) => match error {
+                sqlx::Error::Database(error) => {
+                    // Postgres that shuts down or starts; SQLite that is busy, full or unreadable.
+                    let code = error.code().unwrap_or_default();
+                    code.starts_with("57P")
+                        || code.starts_with("08")
+                        || code.starts_with("53")
+                        || matches!(&*code, "5" | "6" | "10" | "13" | "261" | "517" | "773")
+                }
+                sqlx::Error::RowNotFound
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::Decode(_) => false,
+                _ => true,
+            },
+            Self::Queue(_) | Self::Storage(_) | Self::Io { .. } => true,
+            _ => false,
+        }
+    }
+}

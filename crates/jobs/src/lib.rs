@@ -1,0 +1,8 @@
+//! What is asked of the server and what became of it: jobs and the durable queue, the image and
+//! model tables, keys, artifacts. Knows neither HTTP nor inference.
+
+pub mod database;
+mod error;
+
+pub use database::Database;
+pub use error::{Error, Result};
