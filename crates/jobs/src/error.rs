@@ -44,6 +44,19 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
 
+    /// Too much waits already.
+    #[error("{waiting} images wait already, and {limit} may: try again later")]
+    Backlog {
+        /// Images that wait.
+        waiting: i64,
+        /// The most that may.
+        limit: i64,
+    },
+
+    /// Another attempt has taken over, or the image was cancelled: what this one made is not wanted.
+    #[error("this attempt has been superseded")]
+    Superseded,
+
     /// What is asked is not valid. The message names the field.
     #[error("{0}")]
     Invalid(String),

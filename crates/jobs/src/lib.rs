@@ -3,6 +3,14 @@
 
 pub mod database;
 mod error;
+mod job;
+pub mod queue;
+mod records;
+mod settle;
+pub mod work;
 
 pub use database::Database;
 pub use error::{Error, Result};
+pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
+pub use queue::Queue;
+pub use records::{Filter, Page};
