@@ -22,6 +22,15 @@ pub enum Error {
     #[error("storage: {0}")]
     Storage(#[from] object_store::Error),
 
+    /// A stored file is not what was stored.
+    #[error("the stored {what} {hash} is damaged: its content has another hash")]
+    Damaged {
+        /// What it is.
+        what: &'static str,
+        /// The hash under which it was stored.
+        hash: String,
+    },
+
     /// A file cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {

@@ -1,6 +1,7 @@
 //! What is asked of the server and what became of it: jobs and the durable queue, the image and
 //! model tables, keys, artifacts. Knows neither HTTP nor inference.
 
+pub mod artifacts;
 pub mod database;
 mod error;
 mod job;
@@ -9,6 +10,7 @@ mod records;
 mod settle;
 pub mod work;
 
+pub use artifacts::Artifacts;
 pub use database::Database;
 pub use error::{Error, Result};
 pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
