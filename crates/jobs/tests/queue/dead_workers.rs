@@ -102,7 +102,9 @@ async fn silence_tells() {
     assert!(watcher.look().await.is_err());
     server.resume();
     // The pool replaces its broken connections one by one.
-    while watcher.look().await.is_err() {}
+    while let Err(error) = watcher.look().await {
+        assert!(error.is_outage(), "{error:?}");
+    }
     assert!(silent.beat().await.unwrap(), "looks that failed do not count");
     for _ in 0..=SILENT_LOOKS {
         watcher.look().await.unwrap();
