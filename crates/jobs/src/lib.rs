@@ -3,6 +3,7 @@
 
 pub mod database;
 mod error;
+pub mod keys;
 
 pub use database::Database;
 pub use error::{Error, Result};
