@@ -5,6 +5,7 @@ pub mod artifacts;
 pub mod database;
 mod error;
 mod job;
+pub mod keys;
 pub mod queue;
 mod records;
 mod settle;
