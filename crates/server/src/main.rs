@@ -6,6 +6,8 @@ mod cli;
 mod embedded;
 mod interrupt;
 mod output;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
+mod runtime;
 mod whole;
 
 use std::process::ExitCode;
