@@ -9,6 +9,8 @@ mod http;
 mod interrupt;
 mod output;
 mod telemetry;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
+mod runtime;
 mod whole;
 
 use std::process::ExitCode;
