@@ -3,6 +3,10 @@
 
 pub mod database;
 mod error;
+pub mod fixtures;
+pub mod images;
+pub mod models;
+pub mod records;
 
 pub use database::Database;
 pub use error::{Error, Result};
