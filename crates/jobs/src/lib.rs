@@ -5,6 +5,7 @@ pub mod database;
 mod error;
 pub mod fixtures;
 pub mod images;
+pub mod keys;
 pub mod models;
 pub mod records;
 

@@ -1,11 +1,14 @@
-//! `diffusion-server`: Stable Diffusion from the command line.
+//! `diffusion-server`: Stable Diffusion from the command line and over HTTP.
 
 mod batch;
 mod catalogue;
 mod cli;
+mod config;
 mod embedded;
+mod http;
 mod interrupt;
 mod output;
+mod telemetry;
 mod whole;
 
 use std::process::ExitCode;

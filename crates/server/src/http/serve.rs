@@ -1,0 +1,136 @@
+//! Accepts connections and answers on them, within limits.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::connections::{Answer, Connections, Place, Watched};
+use crate::config::Limits;
+
+/// Serves until `stop` is cancelled, then finishes what is being answered within `grace`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &Limits,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let connections = Connections::new(
+        limits.connections,
+        Duration::from_secs(limits.idle_seconds),
+        Duration::from_secs(limits.unread_seconds),
+    );
+    let builder = builder(limits);
+    let graceful = GracefulShutdown::new();
+    let mut sweep = interval(connections.interval());
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = sweep.tick() => connections.sweep(),
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => match connections.enter() {
+                    Some(place) => {
+                        let watcher = graceful.watcher();
+                        let (builder, router) = (builder.clone(), router.clone());
+                        tokio::spawn(answer(builder, router, socket, peer, place, watcher));
+                    }
+                    None => refuse(&socket),
+                },
+                Err(error) => rest(&error).await,
+            }
+        }
+    }
+    drop(listener);
+    let finished = graceful.shutdown();
+    let deadline = sleep(grace);
+    tokio::pin!(finished, deadline);
+    loop {
+        tokio::select! {
+            () = &mut finished => break,
+            () = &mut deadline => break tracing::warn!("connections are closed before their end"),
+            _ = sweep.tick() => connections.sweep(),
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // Connections that are quiet for too long are cut as a whole, in whichever protocol.
+    let header_bytes = limits.header_bytes.bytes();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.idle_seconds))
+        .max_buf_size(header_bytes.max(8 << 10));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(100);
+    builder
+}
+
+/// Answers what one connection asks.
+async fn answer(
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Answers are written whole; waiting to fill packets would only delay events.
+    let _ = socket.set_nodelay(true);
+    let connection = place.connection.clone();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let busy = connection.answering();
+        let router = router.clone();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        async move {
+            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.map(|body| Answer { body, _busy: busy }))
+        }
+    });
+    let socket = Watched { socket, connection: connection.clone() };
+    let served = builder.serve_connection(TokioIo::new(socket), service);
+    tokio::select! {
+        served = watcher.watch(served) => {
+            if let Err(error) = served {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+        }
+        () = connection.is_cut() => tracing::debug!(%peer, "connection cut"),
+    }
+}
+
+/// Every place is busy: says so, if the socket takes it at once.
+fn refuse(socket: &TcpStream) {
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+        Connection: close\r\nContent-Length: 0\r\n\r\n";
+    let _ = socket.try_write(answer);
+}
+
+/// After a failure to accept: out of files or memory, which only time heals.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "cannot accept connections");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
