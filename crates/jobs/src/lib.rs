@@ -10,6 +10,10 @@ pub mod queue;
 mod records;
 mod settle;
 pub mod work;
+pub mod fixtures;
+pub mod images;
+pub mod models;
+pub mod records;
 
 pub use artifacts::Artifacts;
 pub use database::Database;

@@ -1,5 +1,7 @@
 //! The database itself: its tables, made once whoever comes first.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use diffusion_jobs::Database;

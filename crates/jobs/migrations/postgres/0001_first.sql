@@ -1,9 +1,10 @@
--- The original's two tables, then ours. Times are in UTC.
+-- The original's two tables, then ours. Times are in UTC. What lists are ordered by is compared
+-- byte by byte, as SQLite does.
 
 CREATE TABLE da_images (
     id uuid PRIMARY KEY,
-    name varchar(255) NOT NULL,
-    owner text NOT NULL DEFAULT 'LEONARDO_AI',
+    name varchar(255) COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL DEFAULT 'LEONARDO_AI',
     path text NOT NULL,
     meta jsonb NOT NULL DEFAULT '{}',
     description text,
@@ -17,8 +18,8 @@ CREATE INDEX da_images_path ON da_images (path);
 
 CREATE TABLE da_dlmodels (
     id uuid PRIMARY KEY,
-    name varchar(255) NOT NULL,
-    owner varchar(255) NOT NULL,
+    name varchar(255) COLLATE "C" NOT NULL,
+    owner varchar(255) COLLATE "C" NOT NULL,
     hosted text NOT NULL DEFAULT 'HUGGING_FACE',
     meta jsonb NOT NULL DEFAULT '{}',
     description text,

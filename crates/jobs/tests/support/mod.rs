@@ -1,7 +1,7 @@
 //! Empty databases of both kinds.
 
 // Each suite uses its own part of this.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
 pub mod postgres;
 
