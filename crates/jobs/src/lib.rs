@@ -4,20 +4,20 @@
 pub mod artifacts;
 pub mod database;
 mod error;
+pub mod fixtures;
+mod history;
+pub mod images;
 mod job;
 pub mod keys;
+pub mod models;
 pub mod queue;
-mod records;
+pub mod records;
 mod settle;
 pub mod work;
-pub mod fixtures;
-pub mod images;
-pub mod models;
-pub mod records;
 
 pub use artifacts::Artifacts;
 pub use database::Database;
 pub use error::{Error, Result};
+pub use history::{Filter, Page};
 pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
 pub use queue::Queue;
-pub use records::{Filter, Page};

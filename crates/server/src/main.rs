@@ -8,9 +8,9 @@ mod embedded;
 mod http;
 mod interrupt;
 mod output;
-mod telemetry;
 #[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
 mod runtime;
+mod telemetry;
 mod whole;
 
 use std::process::ExitCode;
