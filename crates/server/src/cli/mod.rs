@@ -1,5 +1,6 @@
 //! The command line: each command in its own file.
 
+mod config;
 mod generate;
 mod models;
 mod run;
@@ -30,6 +31,7 @@ enum Command {
     Generate(generate::Generate),
     Models(models::Models),
     Serve(serve::Serve),
+    Config(config::Config),
 }
 
 impl Cli {
@@ -43,6 +45,7 @@ impl Cli {
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
             Command::Serve(command) => command.execute(),
+            Command::Config(command) => command.execute(),
         }
     }
 }

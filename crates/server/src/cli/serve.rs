@@ -1,8 +1,6 @@
 //! `diffusion-server serve`: the server.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -10,7 +8,7 @@ use diffusion_jobs::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigArgs};
 use crate::http::{self, AppState, Hosts, Parts};
 use crate::telemetry::{self, Metrics};
 
@@ -22,39 +20,17 @@ Examples:
   diffusion-server serve --bind 0.0.0.0:8000 --data /var/lib/diffusion-server
   diffusion-server serve --database postgres://diffusion:PASSWORD@localhost/diffusion")]
 pub(super) struct Serve {
-    /// Where to listen [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT")]
-    bind: Option<String>,
-
-    /// Folder for everything that is kept [default: ~/.local/share/diffusion-server]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-
-    /// The database, sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME [default: server.db in the data folder]
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-
-    /// Let everyone who can reach the server beyond this machine use it, without API keys
-    #[arg(long)]
-    allow_anonymous_beyond_loopback: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        let config = self.config();
-        telemetry::log();
+        let config = self.config.load()?.config;
+        telemetry::log(&config.telemetry)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(run(config))?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn config(self) -> Config {
-        let mut config = Config::default();
-        config.server.bind = self.bind.unwrap_or(config.server.bind);
-        config.storage.data = self.data.unwrap_or(config.storage.data);
-        config.storage.database = self.database.or(config.storage.database);
-        config.server.allow_anonymous_beyond_loopback |= self.allow_anonymous_beyond_loopback;
-        config
     }
 }
 
@@ -70,7 +46,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let keys_demanded = config.server.demands_keys(bound);
 
     let stopping = CancellationToken::new();
-    let grace = Duration::from_secs(30);
+    let grace = config.queue.grace();
     let limits = config.server.limits.clone();
     let hosts = match keys_demanded {
         true => Hosts::Any,
