@@ -2,6 +2,7 @@
 
 mod config;
 mod generate;
+mod keys;
 mod models;
 mod run;
 mod serve;
@@ -32,6 +33,7 @@ enum Command {
     Models(models::Models),
     Serve(serve::Serve),
     Config(config::Config),
+    Keys(keys::Keys),
 }
 
 impl Cli {
@@ -46,6 +48,7 @@ impl Cli {
             Command::Models(command) => command.execute(),
             Command::Serve(command) => command.execute(),
             Command::Config(command) => command.execute(),
+            Command::Keys(command) => command.execute(),
         }
     }
 }

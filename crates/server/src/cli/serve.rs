@@ -1,15 +1,16 @@
 //! `diffusion-server serve`: the server.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_jobs::Database;
+use diffusion_jobs::{Database, keys};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
-use crate::http::{self, AppState, Hosts, Parts};
+use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
 use crate::telemetry::{self, Metrics};
 
 /// Serve images over HTTP
@@ -52,17 +53,39 @@ async fn run(config: Config) -> anyhow::Result<()> {
         true => Hosts::Any,
         false => Hosts::known(bound, &config.server.hosts),
     };
+    if keys_demanded {
+        first_key(&database, bound).await?;
+    } else if !bound.ip().is_loopback() {
+        tracing::warn!(%bound, "everyone who can reach this address may use the server: no API \
+            keys are demanded");
+    }
     let state = AppState::new(Parts {
         database,
         config,
         metrics: Metrics::new(),
         hosts,
         keys_demanded,
+        keyring: Keyring::new(limits.requests_per_minute),
+        body_room: Room::new(limits.all_bodies_bytes.0),
         stopping: stopping.clone(),
     });
     println!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
+    Ok(())
+}
+
+/// Makes the first key of a server that demands keys, and shows it. It goes to stderr rather than
+/// into the log, which may be kept.
+async fn first_key(database: &Database, bound: SocketAddr) -> anyhow::Result<()> {
+    tracing::info!(%bound, "API keys are demanded");
+    if let Some((_, secret)) = keys::create_first(database).await? {
+        eprintln!(
+            "The server demands API keys and had none. This first one may do everything, and is \
+             shown this once:\n{}\nMore are made by `diffusion-server keys create`.",
+            secret.expose()
+        );
+    }
     Ok(())
 }
 

@@ -20,7 +20,6 @@ use diffusion_jobs::database::Location;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use args::{ConfigArgs, DataArgs};
-pub(crate) use load::Loaded;
 pub(crate) use secret::SecretUrl;
 pub(crate) use size::ByteSize;
 

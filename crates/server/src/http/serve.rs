@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::connections::{Answer, Connections, Place, Watched};
+use super::open_files;
 use crate::config::Limits;
 
 /// Serves until `stop` is cancelled, then finishes what is being answered within `grace`.
@@ -32,7 +33,7 @@ pub(crate) async fn serve(
     grace: Duration,
 ) {
     let connections = Connections::new(
-        limits.connections.get(),
+        open_files::room_for(limits.connections.get()),
         seconds(limits.idle_seconds),
         seconds(limits.unread_seconds),
     );
