@@ -1,6 +1,8 @@
 //! The command line: each command in its own file.
 
+mod config;
 mod generate;
+mod keys;
 mod models;
 mod run;
 mod serve;
@@ -30,6 +32,8 @@ enum Command {
     Generate(generate::Generate),
     Models(models::Models),
     Serve(serve::Serve),
+    Config(config::Config),
+    Keys(keys::Keys),
 }
 
 impl Cli {
@@ -43,6 +47,8 @@ impl Cli {
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
             Command::Serve(command) => command.execute(),
+            Command::Config(command) => command.execute(),
+            Command::Keys(command) => command.execute(),
         }
     }
 }

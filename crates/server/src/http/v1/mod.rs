@@ -1,0 +1,3 @@
+//! The native dialect, `/api/v1`.
+
+pub(super) mod keys;
