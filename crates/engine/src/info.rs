@@ -123,6 +123,28 @@ impl ModelInfo {
     }
 }
 
+impl ModelInfo {
+    /// Checks a plan against what the model is, with no weights read.
+    ///
+    /// # Errors
+    /// The plan is out of range, or its scheduler cannot be built.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        plan.check(self.multiple())?;
+        let least = self.least_side();
+        if plan.width.min(plan.height) < least {
+            return Err(Error::Invalid(format!(
+                "{}×{}: sides of this model are {least} at least",
+                plan.width, plan.height
+            )));
+        }
+        let scheduler = schedulers::build(&self.scheduler, plan.scheduler, plan.steps)?;
+        if let Some(strength) = plan.strength {
+            begin_index(plan.steps, strength, scheduler.order())?;
+        }
+        Ok(())
+    }
+}
+
 /// Checks the pipeline's and the components' classes.
 fn check_index(index: &Reader) -> Result<()> {
     let class = index.value("_class_name").and_then(Value::as_str).unwrap_or_default();
