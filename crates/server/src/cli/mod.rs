@@ -1,6 +1,9 @@
 //! The command line: each command in its own file.
 
+mod data;
+mod fixtures;
 mod generate;
+mod images;
 mod models;
 mod run;
 mod serve;
@@ -29,6 +32,11 @@ enum Command {
     Run(run::Run),
     Generate(generate::Generate),
     Models(models::Models),
+    Images(images::Images),
+    #[command(name = "loaddata")]
+    LoadData(fixtures::LoadData),
+    #[command(name = "dumpdata")]
+    DumpData(fixtures::DumpData),
     Serve(serve::Serve),
 }
 
@@ -42,6 +50,9 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
+            Command::Images(command) => command.execute(),
+            Command::LoadData(command) => command.execute(),
+            Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
         }
     }

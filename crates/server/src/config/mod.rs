@@ -65,6 +65,8 @@ pub(crate) struct Storage {
     pub(crate) database: Option<String>,
     /// A folder whose sub-folders are diffusers models.
     pub(crate) models: Option<PathBuf>,
+    /// Folders of images beside `images` in the data folder.
+    pub(crate) images: Vec<PathBuf>,
 }
 
 impl Default for Server {
@@ -95,7 +97,7 @@ impl Default for Limits {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { data: data_folder(), database: None, models: None }
+        Self { data: data_folder(), database: None, models: None, images: Vec::new() }
     }
 }
 
