@@ -1,0 +1,7 @@
+//! The native dialect: `/api/v1`.
+
+pub(super) mod images;
+mod lists;
+pub(super) mod models;
+#[cfg(test)]
+mod testing;
