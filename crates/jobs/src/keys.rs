@@ -106,8 +106,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is stored of a key.
-fn hash(secret: &str) -> String {
+/// What is stored of a key: its SHA-256, in hexadecimal.
+pub fn hash(secret: &str) -> String {
     hex::encode(Sha256::digest(secret))
 }
 

@@ -89,8 +89,9 @@ impl Postgres {
     pub fn resume(&self) {
         let socket = self.folder.path().display();
         let log = self.folder.path().join("log");
-        // Nothing here must outlive the machine: without syncs, a database is made in milliseconds.
-        let settings = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+        // Nothing here must outlive the machine, but what is committed must outlive the server:
+        // commits are written, and not synced to the disk.
+        let settings = "-c fsync=off -c full_page_writes=off \
                         -c max_connections=200 -c shared_buffers=32MB -c autovacuum=off";
         run(self
             .control()

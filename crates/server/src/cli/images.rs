@@ -52,7 +52,7 @@ struct PlaceArgs {
 impl PlaceArgs {
     fn pictures(&self) -> Pictures {
         let mut storage = self.data.storage();
-        storage.images.extend(self.images_dir.iter().cloned());
+        storage.image_roots.extend(self.images_dir.iter().cloned());
         Pictures::new(&storage)
     }
 }

@@ -1,9 +1,11 @@
 //! The command line: each command in its own file.
 
+mod config;
 mod data;
 mod fixtures;
 mod generate;
 mod images;
+mod keys;
 mod models;
 mod run;
 mod serve;
@@ -38,6 +40,8 @@ enum Command {
     #[command(name = "dumpdata")]
     DumpData(fixtures::DumpData),
     Serve(serve::Serve),
+    Config(config::Config),
+    Keys(keys::Keys),
 }
 
 impl Cli {
@@ -54,6 +58,8 @@ impl Cli {
             Command::LoadData(command) => command.execute(),
             Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
+            Command::Config(command) => command.execute(),
+            Command::Keys(command) => command.execute(),
         }
     }
 }

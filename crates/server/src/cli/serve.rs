@@ -1,17 +1,16 @@
 //! `diffusion-server serve`: the server.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_jobs::Database;
+use diffusion_jobs::{Database, keys};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
-use crate::http::{self, AppState, Hosts, Parts};
+use crate::config::{Config, ConfigArgs};
+use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
 use crate::telemetry::{self, Metrics};
 
 /// Serve images over HTTP
@@ -22,39 +21,17 @@ Examples:
   diffusion-server serve --bind 0.0.0.0:8000 --data /var/lib/diffusion-server
   diffusion-server serve --database postgres://diffusion:PASSWORD@localhost/diffusion")]
 pub(super) struct Serve {
-    /// Where to listen [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT")]
-    bind: Option<String>,
-
-    /// Folder for everything that is kept [default: ~/.local/share/diffusion-server]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-
-    /// The database, sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME [default: server.db in the data folder]
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-
-    /// Let everyone who can reach the server beyond this machine use it, without API keys
-    #[arg(long)]
-    allow_anonymous_beyond_loopback: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        let config = self.config();
-        telemetry::log();
+        let config = self.config.load()?.config;
+        telemetry::log(&config.telemetry)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(run(config))?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn config(self) -> Config {
-        let mut config = Config::default();
-        config.server.bind = self.bind.unwrap_or(config.server.bind);
-        config.storage.data = self.data.unwrap_or(config.storage.data);
-        config.storage.database = self.database.or(config.storage.database);
-        config.server.allow_anonymous_beyond_loopback |= self.allow_anonymous_beyond_loopback;
-        config
     }
 }
 
@@ -70,23 +47,45 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let keys_demanded = config.server.demands_keys(bound);
 
     let stopping = CancellationToken::new();
-    let grace = Duration::from_secs(30);
+    let grace = config.queue.grace();
     let limits = config.server.limits.clone();
     let hosts = match keys_demanded {
         true => Hosts::Any,
         false => Hosts::known(bound, &config.server.hosts),
     };
+    if keys_demanded {
+        first_key(&database, bound).await?;
+    } else if !bound.ip().is_loopback() {
+        tracing::warn!(%bound, "everyone who can reach this address may use the server: no API \
+            keys are demanded");
+    }
     let state = AppState::new(Parts {
         database,
         config,
         metrics: Metrics::new(),
         hosts,
         keys_demanded,
+        keyring: Keyring::new(limits.requests_per_minute),
+        body_room: Room::new(limits.all_bodies_bytes.0),
         stopping: stopping.clone(),
     });
     println!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
+    Ok(())
+}
+
+/// Makes the first key of a server that demands keys, and shows it. It goes to stderr rather than
+/// into the log, which may be kept.
+async fn first_key(database: &Database, bound: SocketAddr) -> anyhow::Result<()> {
+    tracing::info!(%bound, "API keys are demanded");
+    if let Some((_, secret)) = keys::create_first(database).await? {
+        eprintln!(
+            "The server demands API keys and had none. This first one may do everything, and is \
+             shown this once:\n{}\nMore are made by `diffusion-server keys create`.",
+            secret.expose()
+        );
+    }
     Ok(())
 }
 

@@ -52,7 +52,7 @@ impl Pictures {
     /// The folders of a configuration; the first is that which takes what is uploaded.
     pub(crate) fn new(storage: &Storage) -> Self {
         let own = storage.data.join("images");
-        Self { roots: std::iter::once(own).chain(storage.images.iter().cloned()).collect() }
+        Self { roots: std::iter::once(own).chain(storage.image_roots.iter().cloned()).collect() }
     }
 
     /// The folder that takes what is uploaded.
@@ -167,7 +167,7 @@ mod tests {
         std::fs::write(place.path().join("secret"), "").unwrap();
         let storage = Storage {
             data: place.path().join("data"),
-            images: vec![place.path().join("more"), place.path().join("missing")],
+            image_roots: vec![place.path().join("more"), place.path().join("missing")],
             ..Storage::default()
         };
         (place, Pictures::new(&storage))

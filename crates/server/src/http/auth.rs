@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use diffusion_jobs::keys::{self, Scope};
+use diffusion_jobs::keys::Scope;
 use uuid::Uuid;
 
 use super::{AppState, Problem};
@@ -66,8 +66,8 @@ async fn identify(
     let Some(secret) = credential(headers) else {
         return Err(unauthorized("this server demands an API key: send Authorization: Bearer KEY"));
     };
-    let key = keys::find(&state.database, &secret).await?;
-    let Some(key) = key.filter(|key| key.revoked_at.is_none()) else {
+    let key = state.keyring.find(&state.database, &secret).await?;
+    let Some(key) = key else {
         return Err(unauthorized("the API key is not known here, or was revoked"));
     };
     if !key.allows(scope) {
@@ -75,6 +75,13 @@ async fn identify(
         return Err(
             Problem::new(StatusCode::FORBIDDEN, "scope", detail).with("scope", scope.name())
         );
+    }
+    if let Err(wait) = state.keyring.count(key.id) {
+        let detail = format!(
+            "the API key {:?} has sent more than {} requests in a minute",
+            key.name, state.config.server.limits.requests_per_minute
+        );
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail).retry_after(wait));
     }
     Ok(Identity { owner: Some(key.id), admin: key.allows(Scope::Admin) })
 }

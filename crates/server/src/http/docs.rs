@@ -22,6 +22,7 @@ use super::error::Details;
     modifiers(&Security),
     security((), ("bearer" = []), ("basic" = []), ("key" = [])),
     tags(
+        (name = "keys", description = "API keys"),
         (name = "health", description = "Whether the server works"),
     )
 )]

@@ -1,7 +1,7 @@
 //! Extractors whose rejections are problems that name what is wrong.
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Problem;
+use super::{Problem, body};
 
 /// A JSON body, and a JSON answer.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "send a JSON body with the header Content-Type: application/json",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|error| body::problem(&error, error.status()))?;
         parse(&bytes).map(Self)
     }
 }
@@ -106,18 +107,6 @@ fn misfit(field: &str, error: &str) -> Problem {
     match field {
         "." | "" => Problem::invalid(error),
         field => Problem::invalid(format!("{field}: {error}")).field(field),
-    }
-}
-
-/// A body that did not arrive.
-fn unreadable(error: BytesRejection) -> Problem {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "the body is larger than this server reads; see the limits in its configuration",
-        ),
-        _ => Problem::bad_request(error.body_text()),
     }
 }
 

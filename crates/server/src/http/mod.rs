@@ -4,6 +4,7 @@
 //! answers in its dialect; its errors are [`Problem`]s.
 
 mod auth;
+mod body;
 mod connections;
 mod cors;
 mod docs;
@@ -11,13 +12,18 @@ mod error;
 mod extract;
 mod guard;
 mod health;
+mod keyring;
 mod observe;
+mod open_files;
 mod router;
 mod serve;
 mod state;
+mod v1;
 
+pub(crate) use body::Room;
 pub(crate) use error::{Problem, Problems, Result};
 pub(crate) use guard::Hosts;
+pub(crate) use keyring::Keyring;
 pub(crate) use router::router;
 pub(crate) use serve::serve;
 pub(crate) use state::{AppState, Parts};

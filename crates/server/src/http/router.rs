@@ -9,7 +9,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, Problem, cors, docs, guard, health, observe};
+use super::v1::keys;
+use super::{AppState, Problem, body, cors, docs, guard, health, observe};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
@@ -23,6 +24,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(open.layer(cors::open()))
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_route)
+        .layer(from_fn_with_state(state.clone(), body::bound))
         .layer(DefaultBodyLimit::max(limits.body_bytes.bytes()))
         .layer(from_fn_with_state(state.clone(), guard::check_host))
         .layer(CatchPanicLayer::custom(panicked))
@@ -37,6 +39,8 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
 }
 
 /// What pages of any site may call, as they may in the original.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::connections::{Answer, Connections, Place, Watched};
+use super::open_files;
 use crate::config::Limits;
 
 /// Serves until `stop` is cancelled, then finishes what is being answered within `grace`.
@@ -31,9 +33,9 @@ pub(crate) async fn serve(
     grace: Duration,
 ) {
     let connections = Connections::new(
-        limits.connections,
-        Duration::from_secs(limits.idle_seconds),
-        Duration::from_secs(limits.unread_seconds),
+        open_files::room_for(limits.connections.get()),
+        seconds(limits.idle_seconds),
+        seconds(limits.unread_seconds),
     );
     let builder = builder(limits);
     let graceful = GracefulShutdown::new();
@@ -69,6 +71,10 @@ pub(crate) async fn serve(
     }
 }
 
+fn seconds(number: NonZeroU32) -> Duration {
+    Duration::from_secs(number.get().into())
+}
+
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // Connections that are quiet for too long are cut as a whole, in whichever protocol.
@@ -76,7 +82,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits.idle_seconds))
+        .header_read_timeout(seconds(limits.idle_seconds))
         .max_buf_size(header_bytes.max(8 << 10));
     builder
         .http2()

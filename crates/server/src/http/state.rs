@@ -6,7 +6,9 @@ use std::sync::Arc;
 use diffusion_jobs::Database;
 use tokio_util::sync::CancellationToken;
 
+use super::body::Room;
 use super::guard::Hosts;
+use super::keyring::Keyring;
 use crate::config::Config;
 use crate::telemetry::Metrics;
 
@@ -26,6 +28,10 @@ pub(crate) struct Parts {
     pub(crate) hosts: Hosts,
     /// Whether requests must carry an API key.
     pub(crate) keys_demanded: bool,
+    /// The keys that were used lately.
+    pub(crate) keyring: Keyring,
+    /// Room for the bodies of requests.
+    pub(crate) body_room: Room,
     /// Cancelled once the server stops: streams without an end of their own end then.
     pub(crate) stopping: CancellationToken,
 }

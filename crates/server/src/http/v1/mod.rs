@@ -1,7 +1,6 @@
-//! The native dialect: `/api/v1`.
+//! The native dialect, `/api/v1`.
 
 pub(super) mod images;
+pub(super) mod keys;
 mod lists;
 pub(super) mod models;
-#[cfg(test)]
-mod testing;
