@@ -28,9 +28,10 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?.config;
-        telemetry::log(&config.telemetry)?;
+        let telemetry = telemetry::begin(&config.telemetry)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(run(config))?;
+        telemetry.end();
         Ok(ExitCode::SUCCESS)
     }
 }
