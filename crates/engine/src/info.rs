@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
+use crate::plan::Plan;
 use crate::schedulers::SchedulerConfig;
 use crate::source::Source;
 use crate::{Error, Result};
@@ -101,6 +102,12 @@ impl ModelInfo {
     pub(crate) fn latent_size(&self, width: u32, height: u32) -> (usize, usize) {
         let scale = self.vae.scale();
         (height as usize / scale, width as usize / scale)
+    }
+
+    /// Rows that an image of this plan takes in a batch of the UNet: two with guidance, but for a
+    /// model distilled with its guidance, which takes the scale as an input instead.
+    pub fn rows(&self, plan: &Plan) -> usize {
+        if plan.is_guided() && self.unet.guidance_channels.is_none() { 2 } else { 1 }
     }
 
     /// Sides of images are multiples of this: the VAE's scale, and 8 as diffusers asks.

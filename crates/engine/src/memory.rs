@@ -89,8 +89,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn plan(&self, plan: &Plan, samples: usize, weights: u64) -> MemoryPlan {
-        let guided = plan.is_guided() && self.info.unet.guidance_channels.is_none();
-        let rows = samples * if guided { 2 } else { 1 };
+        let rows = samples * self.info.rows(plan);
         let (height, width) = self.info.latent_size(plan.width, plan.height);
         let channels = self.info.vae.latent_channels;
         let meter = Meter::planning();

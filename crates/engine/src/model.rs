@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::info::ModelInfo;
 use crate::models::{ClipText, UNet, Vae};
 use crate::ops::{Packing, Residency, Taken};
-use crate::runtime::Runtime;
+use crate::runtime::{Options, Runtime};
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
@@ -45,25 +45,9 @@ impl Model {
                 format!("prompts of {length} tokens for a text encoder of {positions} positions"),
             ));
         }
-        let text = Weights::open(source, "text_encoder")?;
-        let unet = Weights::open(source, "unet")?;
-        let vae = Weights::open(source, "vae")?;
-
-        let components = [&text, &unet, &vae];
-        let widened: u64 = components.iter().map(|weights| 4 * weights.values()).sum();
-        let stored: u64 = components.iter().map(|weights| weights.file_bytes).sum();
         let options = runtime.options();
-        let small = widened <= options.pack_below;
-        let residency = if small { Residency::Packed } else { Residency::Stored };
-        let mut hasher = DefaultHasher::new();
-        components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
-        options.precision.hash(&mut hasher);
-        let text = ClipText::load(text, info.text.clone(), residency)?;
-        let unet =
-            UNet::load(&unet, info.unet.clone(), Packing::new(residency, options.precision))?;
-        let vae = Vae::load(vae, info.vae.clone(), residency)?;
-        let packed = text.packed_bytes() + unet.packed_bytes() + vae.packed_bytes();
-        let weight_bytes = stored + packed;
+        let Networks { text, unet, vae, fingerprint, weight_bytes } =
+            Networks::load(options, source, &info)?;
         let taken = runtime.weights().take(weight_bytes as usize);
         let needed = runtime.weights().live();
         if let Some(limit) = options.memory_limit.filter(|&limit| needed > limit) {
@@ -76,10 +60,19 @@ impl Model {
             text,
             unet,
             vae,
-            fingerprint: hasher.finish(),
+            fingerprint,
             weight_bytes,
             _taken: taken,
         })
+    }
+
+    /// [`Model::weight_bytes`] of a model that is not loaded, from the headers of its files.
+    ///
+    /// # Errors
+    /// As [`Model::open`], but for the tokenizer and the memory limit.
+    pub fn weight_bytes_of(options: &Options, source: &Source) -> Result<u64> {
+        let info = ModelInfo::read(source)?;
+        Ok(Networks::load(options, source, &info)?.weight_bytes)
     }
 
     /// The threads and the meter that it uses.
@@ -95,5 +88,38 @@ impl Model {
     /// Bytes that the weights take at the most, those of mapped files included.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
+    }
+}
+
+/// The networks of a model, and what is known of their weights.
+struct Networks {
+    text: ClipText,
+    unet: UNet,
+    vae: Vae,
+    fingerprint: u64,
+    weight_bytes: u64,
+}
+
+impl Networks {
+    fn load(options: &Options, source: &Source, info: &ModelInfo) -> Result<Self> {
+        let text = Weights::open(source, "text_encoder")?;
+        let unet = Weights::open(source, "unet")?;
+        let vae = Weights::open(source, "vae")?;
+
+        let components = [&text, &unet, &vae];
+        let widened: u64 = components.iter().map(|weights| 4 * weights.values()).sum();
+        let stored: u64 = components.iter().map(|weights| weights.file_bytes).sum();
+        let small = widened <= options.pack_below;
+        let residency = if small { Residency::Packed } else { Residency::Stored };
+        let mut hasher = DefaultHasher::new();
+        components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
+        options.precision.hash(&mut hasher);
+        let text = ClipText::load(text, info.text.clone(), residency)?;
+        let unet =
+            UNet::load(&unet, info.unet.clone(), Packing::new(residency, options.precision))?;
+        let vae = Vae::load(vae, info.vae.clone(), residency)?;
+        let packed = text.packed_bytes() + unet.packed_bytes() + vae.packed_bytes();
+        let (fingerprint, weight_bytes) = (hasher.finish(), stored + packed);
+        Ok(Self { text, unet, vae, fingerprint, weight_bytes })
     }
 }

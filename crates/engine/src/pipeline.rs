@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::images::{RgbImage, from_unit, to_unit};
 use crate::model::Model;
-use crate::models::{Conditioning, guidance_embedding};
+use crate::models::{Conditioning, Posterior, guidance_embedding};
 use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
 use crate::plan::Plan;
@@ -202,10 +202,8 @@ impl Model {
         plan: &Plan,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Arc<Conditioning>>> {
-        // A model distilled with its guidance takes the scale as an input instead.
-        let guided = plan.is_guided() && self.info.unet.guidance_channels.is_none();
         let texts = [("negative prompt", &plan.negative_prompt), ("prompt", &plan.prompt)];
-        texts[usize::from(!guided)..]
+        texts[texts.len() - self.info.rows(plan)..]
             .iter()
             .map(|(name, text)| {
                 let encoding = self.tokenizer.encode(text)?;
@@ -223,19 +221,41 @@ impl Model {
             .collect()
     }
 
+    /// The mean of the latents of an image, scaled for the UNet: planes
+    /// `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// A side of the image is 0 or no multiple of [`crate::ModelInfo::multiple`].
+    pub fn mean_latent(&self, image: &RgbImage) -> Result<Vec<f32>> {
+        let (width, height) = image.dimensions();
+        let multiple = self.info.multiple();
+        if [width, height].iter().any(|side| *side == 0 || !side.is_multiple_of(multiple)) {
+            return Err(Error::Invalid(format!(
+                "an image of {width}×{height}: sides are multiples of {multiple}"
+            )));
+        }
+        Ok(self.scale(self.posterior(image).mean))
+    }
+
     /// A draw from the latents of an image, scaled for the UNet.
     fn encode(&self, image: &RgbImage, noise: &mut Generator) -> Vec<f32> {
+        let posterior = self.posterior(image);
+        self.scale(posterior.sample(&noise.randn(posterior.mean.len())))
+    }
+
+    fn posterior(&self, image: &RgbImage) -> Posterior {
         let (width, height) = image.dimensions();
         let pixels = to_unit(image);
-        let posterior = self.runtime.run(|| {
+        self.runtime.run(|| {
             let meter = self.runtime.meter();
             let (height, width) = (height as usize, width as usize);
             let images = Tensor::interleaved_images(&[&pixels], 3, height, width, meter);
             self.vae.encode(&images).remove(0)
-        });
-        let scale = self.info.vae.scaling_factor;
-        let mut latent = posterior.sample(&noise.randn(posterior.mean.len()));
-        latent.iter_mut().for_each(|v| *v *= scale);
+        })
+    }
+
+    fn scale(&self, mut latent: Vec<f32>) -> Vec<f32> {
+        latent.iter_mut().for_each(|v| *v *= self.info.vae.scaling_factor);
         latent
     }
 }

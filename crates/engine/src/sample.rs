@@ -67,6 +67,16 @@ impl Sample {
         &self.latent
     }
 
+    /// The latent as the UNet is to see it next: of unit variance, whatever the scheduler counts
+    /// in. After the last step, the latent itself.
+    pub fn scaled_latent(&self) -> Vec<f32> {
+        let mut latent = self.latent.clone();
+        if !self.is_done() {
+            self.scheduler.scale_model_input(self.state.step, &mut latent);
+        }
+        latent
+    }
+
     /// What the user should know, such as words of the prompt that were cut off.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

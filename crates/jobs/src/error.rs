@@ -22,6 +22,15 @@ pub enum Error {
     #[error("storage: {0}")]
     Storage(#[from] object_store::Error),
 
+    /// A stored file is not what was stored.
+    #[error("the stored {what} {hash} is damaged: its content has another hash")]
+    Damaged {
+        /// What it is.
+        what: &'static str,
+        /// The hash under which it was stored.
+        hash: String,
+    },
+
     /// A file cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -43,6 +52,19 @@ pub enum Error {
     /// What is asked cannot be done with the state of things, such as the retry of a running job.
     #[error("{0}")]
     Conflict(String),
+
+    /// Too much waits already.
+    #[error("{waiting} images wait already, and {limit} may: try again later")]
+    Backlog {
+        /// Images that wait.
+        waiting: i64,
+        /// The most that may.
+        limit: i64,
+    },
+
+    /// Another attempt has taken over, or the image was cancelled: what this one made is not wanted.
+    #[error("this attempt has been superseded")]
+    Superseded,
 
     /// What is asked is not valid. The message names the field.
     #[error("{0}")]

@@ -8,6 +8,8 @@ mod embedded;
 mod http;
 mod interrupt;
 mod output;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
+mod runtime;
 mod telemetry;
 mod whole;
 

@@ -1,0 +1,67 @@
+//! Weights and activations stay within what is allowed.
+
+use super::*;
+
+/// Tasks of three models, in turn.
+async fn three_models(bench: &Bench) {
+    let models = [pocket(), tiny("tiny-sd1"), tiny("tiny-sd2")];
+    let mut events = Vec::new();
+    for i in 0..9 {
+        let model = models[i as usize % 3].clone();
+        let plan = Plan { steps: 2, ..plan(u64::from(i)) };
+        events.push(bench.runtime.submit(Task { model, owner: None, ..task(i, plan) }));
+    }
+    for events in events {
+        image(events).await;
+    }
+}
+
+#[tokio::test]
+async fn models_take_turns_where_there_is_room_for_one() {
+    let bench = With::default().start();
+    three_models(&bench).await;
+    let largest = bench.record.most("loaded");
+    assert!(bench.record.all("evicted").is_empty());
+
+    let bench = With { models_limit: Some(largest), ..With::default() }.start();
+    three_models(&bench).await;
+    assert!(bench.record.all("evicted").len() >= 2);
+    assert!(
+        bench.engine.weights().peak() <= largest,
+        "{} of {largest}",
+        bench.engine.weights().peak()
+    );
+}
+
+#[tokio::test]
+async fn weights_and_activations_share_one_limit() {
+    // Just enough for the largest of the tasks alone, with its model.
+    let plans: Vec<Plan> =
+        (0..8).map(|i| Plan { width: 64 + 32 * (i % 3), ..plan(u64::from(i)) }).collect();
+    let engine = diffusion_engine::Runtime::new(Options::default()).unwrap();
+    let model = Model::open(&engine, &pocket().source).unwrap();
+    let needed = plans.iter().map(|plan| model.memory(plan, 1).total()).max().unwrap();
+    let limit = needed + (64 << 10);
+    let options = Options { memory_limit: Some(limit), ..Options::default() };
+    let bench = With { options, ..With::default() }.start();
+    let mut events = Vec::new();
+    for (i, plan) in plans.iter().enumerate() {
+        events.push(bench.runtime.submit(task(i as u32, plan.clone())));
+    }
+    for i in 10..13 {
+        let task = Task { model: tiny("tiny-sd1"), ..task(i, plan(u64::from(i))) };
+        events.push(bench.runtime.submit(task));
+    }
+    for events in events {
+        image(events).await;
+    }
+    let engine = &bench.engine;
+    let used = engine.weights().peak() + engine.meter().peak();
+    assert!(used <= limit, "{used} of {limit}");
+
+    let huge = Plan { width: 2048, height: 2048, ..plan(0) };
+    let refused = outcome(bench.runtime.submit(task(30, huge))).await;
+    let Outcome::Failed(failure) = refused else { panic!("{refused:?}") };
+    assert!(failure.message.contains("memory limit"), "{}", failure.message);
+    assert_eq!(failure.kind, FailureKind::Refused);
+}
