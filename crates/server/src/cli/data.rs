@@ -1,7 +1,5 @@
-//! Where things are kept, for the commands that read or change them. They may be used beside a
-//! running server.
-
-use std::path::PathBuf;
+//! What the commands have in common that read or change images and models. They may be used beside
+//! a running server.
 
 use anyhow::Context;
 use clap::Args;
@@ -12,44 +10,21 @@ use serde_json::{Map, Value};
 use crate::config::Storage;
 use crate::dataset;
 
-/// Where things are kept.
-#[derive(Debug, Args)]
-pub(super) struct DataArgs {
-    /// Folder for everything that is kept [default: ~/.local/share/diffusion-server]
-    #[arg(long, value_name = "DIR", env = "DIFFUSION_SERVER_DATA")]
-    data: Option<PathBuf>,
-
-    /// The database, sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME [default: server.db in the data folder]
-    #[arg(long, value_name = "URL", env = "DIFFUSION_SERVER_DATABASE", hide_env_values = true)]
-    database: Option<String>,
-}
-
-impl DataArgs {
-    /// As the configuration has it.
-    pub(super) fn storage(&self) -> Storage {
-        let mut storage = Storage::default();
-        storage.data = self.data.clone().unwrap_or(storage.data);
-        storage.database = self.database.clone().or(storage.database);
-        storage
-    }
-
-    /// Opens the database, seeds it if it is new, and does this with it.
-    ///
-    /// # Errors
-    /// The database cannot be opened, or those of `work`.
-    pub(super) fn run<T>(
-        &self,
-        work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let storage = self.storage();
-        let location = storage.database()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let database = Database::open(&location).await.with_context(|| location.shown())?;
-            dataset::seed(&database).await?;
-            work(&database).await
-        })
-    }
+/// Opens the database, seeds it if it is new, and does this with it.
+///
+/// # Errors
+/// The database cannot be opened, or those of `work`.
+pub(super) fn run<T>(
+    storage: &Storage,
+    work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let location = storage.database()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let database = Database::open(&location).await.with_context(|| location.shown())?;
+        dataset::seed(&database).await?;
+        work(&database).await
+    })
 }
 
 /// New values of what images and models have in common.

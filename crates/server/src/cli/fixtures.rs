@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use diffusion_jobs::fixtures::{self, Object};
 
-use super::data::DataArgs;
+use super::data;
+use crate::config::DataArgs;
 use crate::output::one_line;
 use crate::whole;
 
@@ -78,7 +79,8 @@ impl LoadData {
                 anyhow::bail!("nothing was loaded: {} objects are wrong", problems.len());
             }
         }
-        let loaded = self.data.run(async |database| Ok(database.load(&files).await?))?;
+        let storage = self.data.load()?.config.storage;
+        let loaded = data::run(&storage, async |database| Ok(database.load(&files).await?))?;
         println!(
             "loaded {} objects of {} files: {} changed",
             loaded.objects,
@@ -100,7 +102,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 impl DumpData {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
-        let objects = self.data.run(async |database| {
+        let storage = self.data.load()?.config.storage;
+        let objects = data::run(&storage, async |database| {
             let mut objects = Vec::new();
             if self.table != Some(Table::Models) {
                 objects.extend(database.images().all().await?.into_iter().map(Object::Image));

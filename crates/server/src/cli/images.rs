@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use diffusion_jobs::images::{DEFAULT_OWNER, Image};
 
-use super::data::{DataArgs, EditArgs};
+use super::data::{self, EditArgs};
+use crate::config::{DataArgs, Storage};
 use crate::dataset::{self, ImageView, Pictures};
 use crate::output::one_line;
 
@@ -50,10 +51,11 @@ struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    fn pictures(&self) -> Pictures {
-        let mut storage = self.data.storage();
-        storage.image_roots.extend(self.images_dir.iter().cloned());
-        Pictures::new(&storage)
+    fn load(self) -> anyhow::Result<(Storage, Pictures)> {
+        let mut storage = self.data.load()?.config.storage;
+        storage.image_roots.extend(self.images_dir);
+        let pictures = Pictures::new(&storage);
+        Ok((storage, pictures))
     }
 }
 
@@ -161,8 +163,8 @@ impl Add {
             self.name.is_none() || self.files.len() == 1,
             "--name is for a single file"
         );
-        let pictures = self.place.pictures();
-        self.place.data.run(async |database| {
+        let (storage, pictures) = self.place.load()?;
+        data::run(&storage, async |database| {
             for file in &self.files {
                 let bytes = dataset::read_image(file)?;
                 let name = match &self.name {
@@ -193,13 +195,13 @@ impl Add {
 
 impl Edit {
     fn execute(self) -> anyhow::Result<()> {
-        let pictures = self.place.pictures();
+        let (storage, pictures) = self.place.load()?;
         let mut change = self.change.change();
         if let Some(path) = self.path {
             pictures.find(&path).map_err(|why| anyhow::anyhow!("{path}: {why}"))?;
             change.place = Some(path);
         }
-        self.place.data.run(async |database| {
+        data::run(&storage, async |database| {
             let image = database.images().find_one(&self.image).await?;
             database.images().update(image.id, &change).await?;
             println!("{}", image.id);
@@ -210,7 +212,8 @@ impl Edit {
 
 impl Remove {
     fn execute(self) -> anyhow::Result<()> {
-        self.data.run(async |database| {
+        let storage = self.data.load()?.config.storage;
+        data::run(&storage, async |database| {
             for text in &self.images {
                 let image = database.images().find_one(text).await?;
                 database.images().delete(image.id).await?;

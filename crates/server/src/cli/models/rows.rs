@@ -6,8 +6,8 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use diffusion_jobs::models::{DEFAULT_HOST, Model};
 
-use crate::cli::ModelArgs;
-use crate::cli::data::{DataArgs, EditArgs};
+use crate::cli::data::{self, EditArgs};
+use crate::config::{DataArgs, Storage};
 use crate::dataset::{ModelView, Shelf};
 use crate::output::one_line;
 
@@ -29,13 +29,16 @@ struct PlaceArgs {
     #[command(flatten)]
     data: DataArgs,
 
-    #[command(flatten)]
-    models: ModelArgs,
+    /// Folder whose sub-folders are diffusers models
+    #[arg(long, value_name = "DIR")]
+    models_dir: Option<PathBuf>,
 }
 
 impl PlaceArgs {
-    fn shelf(&self) -> anyhow::Result<Shelf> {
-        Shelf::discover(self.models.models_dir.as_deref())
+    fn load(self) -> anyhow::Result<(Storage, Shelf)> {
+        let storage = self.data.load()?.config.storage;
+        let shelf = Shelf::discover(self.models_dir.as_deref().or(storage.models.as_deref()))?;
+        Ok((storage, shelf))
     }
 }
 
@@ -148,15 +151,14 @@ impl List {
 
 impl Add {
     fn execute(self) -> anyhow::Result<()> {
+        let (storage, shelf) = self.place.load()?;
         let mut model = match (self.model, &self.folder) {
             (Some((owner, name)), _) => Model::new(name, owner, DEFAULT_HOST),
-            (None, Some(folder)) => {
-                in_folder(&self.place.shelf()?, folder, self.name, &self.owner)?
-            }
+            (None, Some(folder)) => in_folder(&shelf, folder, self.name, &self.owner)?,
             (None, None) => return Err(anyhow!("name a model or a folder")),
         };
         model.description = self.description;
-        self.place.data.run(async |database| {
+        data::run(&storage, async |database| {
             println!("{}", database.models().insert(model).await?.id);
             Ok(())
         })
@@ -188,7 +190,8 @@ impl Edit {
     fn execute(self) -> anyhow::Result<()> {
         let mut change = self.change.change();
         change.place = self.hosted;
-        self.data.run(async |database| {
+        let storage = self.data.load()?.config.storage;
+        data::run(&storage, async |database| {
             let model = database.models().find_one(&self.model).await?;
             database.models().update(model.id, &change).await?;
             println!("{}", model.id);
@@ -199,7 +202,8 @@ impl Edit {
 
 impl Remove {
     fn execute(self) -> anyhow::Result<()> {
-        self.data.run(async |database| {
+        let storage = self.data.load()?.config.storage;
+        data::run(&storage, async |database| {
             for text in &self.models {
                 let model = database.models().find_one(text).await?;
                 database.models().delete(model.id).await?;

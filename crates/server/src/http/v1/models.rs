@@ -1,34 +1,25 @@
 //! `/api/v1/models`: the models that were made known, and those that were found.
 
-#[cfg(test)]
-mod tests;
-
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
 use diffusion_jobs::models::{DEFAULT_HOST, Model};
-use diffusion_jobs::records::{Page, PageOf};
+use diffusion_jobs::records::{Change, Page, PageOf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::lists::{Edit, ListQuery, aside, refuse};
+use super::lists::{ListQuery, aside, given, refuse};
 use crate::dataset::{ModelView, Shelf};
 use crate::http::auth::{Admin, Read};
 use crate::http::error::Details;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::{AppState, Problem, Problems, Result};
 
-pub(in crate::http) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list, add)).routes(routes!(get, edit, remove))
-}
-
 /// A page of the models
 #[derive(Debug, Serialize, ToSchema)]
-struct ModelList {
+pub(in crate::http) struct ModelList {
     /// In the order of name and owner
     models: Vec<ModelView>,
     /// `cursor` of the next page; null on the last one
@@ -86,7 +77,7 @@ impl Listed {
     params(ListQuery),
     responses((status = 200, description = "A page", body = ModelList), Problems)
 )]
-async fn list(
+pub(in crate::http) async fn list(
     State(state): State<AppState>,
     _: Read,
     Query(query): Query<ListQuery>,
@@ -112,7 +103,7 @@ async fn list(
     params(("id" = Uuid, Path, description = "The model")),
     responses((status = 200, description = "The model", body = ModelView), Problems)
 )]
-async fn get(
+pub(in crate::http) async fn get(
     State(state): State<AppState>,
     _: Read,
     Path(id): Path<Uuid>,
@@ -123,7 +114,8 @@ async fn get(
 
 /// A model to make known: its folder, or owner and name as Hugging Face has them
 #[derive(Debug, Deserialize, ToSchema)]
-struct AddModel {
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AddModel {
     /// A diffusers folder below the folder of models; it must be usable
     #[serde(default)]
     #[schema(example = "cats/tom-v2")]
@@ -166,7 +158,7 @@ struct AddModel {
         Problems
     )
 )]
-async fn add(
+pub(in crate::http) async fn add(
     State(state): State<AppState>,
     _: Admin,
     Json(add): Json<AddModel>,
@@ -187,7 +179,7 @@ async fn add(
         (None, _, None) => return Err(refuse("owner", "is missing, and so is path")),
     };
     row.description = description;
-    // What says where the weights are is not the client's to say.
+    // What says where the weights are stays in any case.
     let folder = std::mem::replace(&mut row.meta, meta);
     row.meta.extend(folder);
     let row = state.database.models().insert(row).await?;
@@ -197,13 +189,21 @@ async fn add(
 
 /// New values of a model; what is left out stays
 #[derive(Debug, Default, Deserialize, ToSchema)]
-struct EditModel {
+#[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"description": "trained on my cat"}))]
+pub(in crate::http) struct EditModel {
+    /// At most 255 characters
+    name: Option<String>,
+    /// At most 255 characters
+    owner: Option<String>,
     /// Where its weights come from
-    #[serde(default)]
-    #[schema(example = "HUGGING_FACE")]
     hosted: Option<String>,
-    #[serde(flatten)]
-    edit: Edit,
+    /// Replaces the whole object; `folder` in it is that of the weights, below the folder of models
+    meta: Option<Map<String, Value>>,
+    /// Null takes it away
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
 }
 
 /// Change a model's row
@@ -213,7 +213,7 @@ struct EditModel {
     operation_id = "edit_model",
     tag = "models",
     params(("id" = Uuid, Path, description = "The model")),
-    request_body(content = EditModel, example = json!({"description": "trained on my cat"})),
+    request_body = EditModel,
     responses(
         (status = 200, description = "The model as it is now", body = ModelView),
         (status = 409, description = "Its owner has another model of this name", body = Details,
@@ -221,13 +221,15 @@ struct EditModel {
         Problems
     )
 )]
-async fn edit(
+pub(in crate::http) async fn edit(
     State(state): State<AppState>,
     _: Admin,
     Path(id): Path<Uuid>,
-    Json(EditModel { hosted, edit }): Json<EditModel>,
+    Json(edit): Json<EditModel>,
 ) -> Result<Json<ModelView>> {
-    let row = state.database.models().update(id, &edit.change(hosted)).await?;
+    let EditModel { name, owner, hosted, meta, description } = edit;
+    let change = Change { name, owner, place: hosted, meta, description };
+    let row = state.database.models().update(id, &change).await?;
     view(&state, row).await
 }
 
@@ -242,7 +244,7 @@ async fn edit(
     params(("id" = Uuid, Path, description = "The model")),
     responses((status = 204, description = "It is forgotten"), Problems)
 )]
-async fn remove(
+pub(in crate::http) async fn remove(
     State(state): State<AppState>,
     _: Admin,
     Path(id): Path<Uuid>,

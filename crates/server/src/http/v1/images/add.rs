@@ -19,7 +19,8 @@ use crate::http::{AppState, Problem, Problems, Result};
 
 /// An image whose file is there already
 #[derive(Debug, Deserialize, ToSchema)]
-struct AddImage {
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AddImage {
     /// The file, below a folder of images
     #[schema(example = "cats/tom.jpg")]
     path: String,
@@ -41,7 +42,7 @@ struct AddImage {
 /// An image that is uploaded
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "read field by field")]
-struct UploadImage {
+pub(in crate::http) struct UploadImage {
     /// PNG, JPEG, WebP, GIF, BMP or TIFF
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -75,7 +76,7 @@ struct UploadImage {
         Problems
     )
 )]
-pub(super) async fn add(
+pub(in crate::http) async fn add(
     State(state): State<AppState>,
     _: Admin,
     request: Request,
@@ -166,7 +167,7 @@ async fn read(mut multipart: Multipart) -> Result<Form> {
                     form.meta = read.map_err(|why| refuse("meta", format!("no JSON object: {why}")))?;
                 }
             }
-            _ => {}
+            other => return Err(refuse(other, "there is no such field")),
         }
     }
     Ok(form)

@@ -28,7 +28,7 @@ use crate::http::{AppState, Problem, Problems, Result};
         Problems
     )
 )]
-pub(super) async fn content(
+pub(in crate::http) async fn content(
     State(state): State<AppState>,
     _: Read,
     Path(id): Path<Uuid>,

@@ -1,37 +1,27 @@
 //! `/api/v1/images`: the data set.
 
-mod add;
-mod content;
-#[cfg(test)]
-mod tests;
+pub(in crate::http) mod add;
+pub(in crate::http) mod content;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use diffusion_jobs::images::Image;
-use diffusion_jobs::records::PageOf;
+use diffusion_jobs::records::{Change, PageOf};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::lists::{Edit, ListQuery, aside, refuse};
+use super::lists::{ListQuery, aside, given, refuse};
 use crate::dataset::{ImageView, Pictures};
 use crate::http::auth::{Admin, Read};
 use crate::http::extract::{Json, Path, Query};
 use crate::http::error::Details;
 use crate::http::{AppState, Problems, Result};
 
-pub(in crate::http) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(list, add::add))
-        .routes(routes!(get, edit, remove))
-        .routes(routes!(content::content))
-}
-
 /// A page of the data set
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ImageList {
+pub(in crate::http) struct ImageList {
     /// In the order of name and owner
     images: Vec<ImageView>,
     /// `cursor` of the next page; null on the last one
@@ -60,7 +50,7 @@ async fn view(state: &AppState, image: Image) -> Result<ImageView> {
     params(ListQuery),
     responses((status = 200, description = "A page", body = ImageList), Problems)
 )]
-async fn list(
+pub(in crate::http) async fn list(
     State(state): State<AppState>,
     _: Read,
     Query(query): Query<ListQuery>,
@@ -78,7 +68,7 @@ async fn list(
     params(("id" = Uuid, Path, description = "The image")),
     responses((status = 200, description = "The image", body = ImageView), Problems)
 )]
-async fn get(
+pub(in crate::http) async fn get(
     State(state): State<AppState>,
     _: Read,
     Path(id): Path<Uuid>,
@@ -89,13 +79,20 @@ async fn get(
 
 /// New values of an image; what is left out stays
 #[derive(Debug, Default, Deserialize, ToSchema)]
-struct EditImage {
+#[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"name": "tom.jpg", "description": "a cat in rain"}))]
+pub(in crate::http) struct EditImage {
+    /// At most 255 characters
+    name: Option<String>,
+    owner: Option<String>,
     /// Another file, below a folder of images
-    #[serde(default)]
-    #[schema(example = "cats/tom.jpg")]
     path: Option<String>,
-    #[serde(flatten)]
-    edit: Edit,
+    /// Replaces the whole object
+    meta: Option<Map<String, Value>>,
+    /// Null takes it away
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
 }
 
 /// Change an image's row
@@ -105,7 +102,7 @@ struct EditImage {
     operation_id = "edit_image",
     tag = "images",
     params(("id" = Uuid, Path, description = "The image")),
-    request_body(content = EditImage, example = json!({"name": "tom.jpg", "description": "a cat"})),
+    request_body = EditImage,
     responses(
         (status = 200, description = "The image as it is now", body = ImageView),
         (status = 409, description = "Its owner has another image of this name", body = Details,
@@ -113,17 +110,19 @@ struct EditImage {
         Problems
     )
 )]
-async fn edit(
+pub(in crate::http) async fn edit(
     State(state): State<AppState>,
     _: Admin,
     Path(id): Path<Uuid>,
-    Json(EditImage { path, edit }): Json<EditImage>,
+    Json(edit): Json<EditImage>,
 ) -> Result<Json<ImageView>> {
+    let EditImage { name, owner, path, meta, description } = edit;
     if let Some(path) = path.clone() {
         let pictures = Pictures::new(&state.config.storage);
         aside(move || pictures.find(&path)).await?.map_err(|why| refuse("path", why))?;
     }
-    let image = state.database.images().update(id, &edit.change(path)).await?;
+    let change = Change { name, owner, place: path, meta, description };
+    let image = state.database.images().update(id, &change).await?;
     Ok(Json(view(&state, image).await?))
 }
 
@@ -138,7 +137,7 @@ async fn edit(
     params(("id" = Uuid, Path, description = "The image")),
     responses((status = 204, description = "It is out"), Problems)
 )]
-async fn remove(
+pub(in crate::http) async fn remove(
     State(state): State<AppState>,
     _: Admin,
     Path(id): Path<Uuid>,
