@@ -4,6 +4,7 @@ mod batch;
 mod catalogue;
 mod cli;
 mod config;
+mod dataset;
 mod embedded;
 mod http;
 mod interrupt;

@@ -1,7 +1,10 @@
 //! The command line: each command in its own file.
 
 mod config;
+mod data;
+mod fixtures;
 mod generate;
+mod images;
 mod keys;
 mod models;
 mod run;
@@ -31,6 +34,11 @@ enum Command {
     Run(run::Run),
     Generate(generate::Generate),
     Models(models::Models),
+    Images(images::Images),
+    #[command(name = "loaddata")]
+    LoadData(fixtures::LoadData),
+    #[command(name = "dumpdata")]
+    DumpData(fixtures::DumpData),
     Serve(serve::Serve),
     Config(config::Config),
     Keys(keys::Keys),
@@ -46,6 +54,9 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
+            Command::Images(command) => command.execute(),
+            Command::LoadData(command) => command.execute(),
+            Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
             Command::Config(command) => command.execute(),
             Command::Keys(command) => command.execute(),

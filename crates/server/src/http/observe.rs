@@ -14,6 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::AppState;
+use crate::telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,7 +50,12 @@ pub(super) async fn observe(
         %method,
         route,
         job = tracing::field::Empty,
+        otel.name = tracing::field::Empty,
+        otel.kind = tracing::field::Empty,
     );
+    if state.config.telemetry.otlp_endpoint.is_some() {
+        telemetry::follow(&span, request.headers(), &method, &route);
+    }
     let answer = async {
         let response = next.run(request).await;
         let status = response.status().as_u16();

@@ -1,19 +1,29 @@
-//! The log, on stderr.
+//! The log, on stderr, and where it is joined by traces.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::{LogFormat, Telemetry};
+use super::traces;
+use crate::config::{self, LogFormat};
 
-/// Begins to log: text on a terminal, JSON otherwise, unless configured.
+/// What was begun, to be ended before the process does.
+#[must_use]
+pub(crate) struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Begins to log, as text on a terminal and as JSON otherwise, unless configured; and to send
+/// traces, if configured.
 ///
 /// # Errors
-/// The level is not one.
-pub(crate) fn log(config: &Telemetry) -> anyhow::Result<()> {
+/// The level or the address for traces is not one.
+pub(crate) fn begin(config: &config::Telemetry) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(&config.log_level)
         .with_context(|| format!("telemetry.log_level: {:?}", config.log_level))?;
     let text = match config.log_format {
@@ -21,11 +31,26 @@ pub(crate) fn log(config: &Telemetry) -> anyhow::Result<()> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    match text {
-        true => registry.with(layer.with_ansi(io::stderr().is_terminal())).try_init()?,
-        false => registry.with(layer.json().with_current_span(false)).try_init()?,
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let log = match text {
+        true => log.with_ansi(io::stderr().is_terminal()).boxed(),
+        false => log.json().with_current_span(false).boxed(),
+    };
+    let endpoint = config.otlp_endpoint.as_ref();
+    let traces = endpoint.map(traces::provider).transpose()?;
+    tracing_subscriber::registry()
+        .with(traces.as_ref().map(traces::layer))
+        .with(log.with_filter(filter))
+        .try_init()?;
+    Ok(Telemetry { traces })
+}
+
+impl Telemetry {
+    /// Sends the traces that are still waiting, within a few seconds.
+    pub(crate) fn end(self) {
+        let Some(traces) = self.traces else { return };
+        if let Err(error) = traces.shutdown_with_timeout(Duration::from_secs(5)) {
+            tracing::warn!(%error, "traces are lost");
+        }
     }
-    Ok(())
 }

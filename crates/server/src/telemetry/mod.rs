@@ -2,6 +2,8 @@
 
 mod log;
 mod metrics;
+mod traces;
 
-pub(crate) use log::log;
+pub(crate) use log::begin;
 pub(crate) use metrics::Metrics;
+pub(crate) use traces::follow;

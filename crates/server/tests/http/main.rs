@@ -1,0 +1,11 @@
+//! The server, run as the program that it is.
+
+mod config;
+mod docs;
+mod frame;
+mod health;
+mod keys;
+mod limits;
+mod sites;
+mod support;
+mod traces;
