@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
 use crate::plan::Plan;
-use crate::schedulers::SchedulerConfig;
+use crate::schedulers::{self, SchedulerConfig, begin_index};
 use crate::source::Source;
 use crate::{Error, Result};
 

@@ -2,7 +2,7 @@
 //! record of a job has changed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ pub(crate) struct Progress {
     /// The device's time for it so far.
     pub(crate) seconds: f64,
     /// The latest preview: a PNG in base64.
-    pub(crate) preview: Option<String>,
+    pub(crate) preview: Option<Arc<str>>,
 }
 
 /// All jobs that run or are looked at.
@@ -78,7 +78,7 @@ impl Live {
 
     /// There is a picture of an unfinished image.
     pub(crate) fn preview(&self, job: Uuid, index: i32, png: String) {
-        self.modify(job, |view| view.images.entry(index).or_default().preview = Some(png));
+        self.modify(job, |view| view.images.entry(index).or_default().preview = Some(png.into()));
     }
 
     /// What is known of a job now.
