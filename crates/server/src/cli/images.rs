@@ -45,8 +45,8 @@ struct PlaceArgs {
     #[command(flatten)]
     data: DataArgs,
 
-    /// A folder of images beside `images` in the data folder; paths of images are relative to it
-    #[arg(long, value_name = "DIR")]
+    /// Folders of images beside `images` in the data folder, separated by commas
+    #[arg(long, value_name = "DIR,…", value_delimiter = ',')]
     images_dir: Vec<PathBuf>,
 }
 
@@ -135,9 +135,8 @@ impl Images {
 
 impl List {
     fn execute(self) -> anyhow::Result<()> {
-        let pictures = self.place.pictures();
-        let mut images =
-            self.place.data.run(async |database| Ok(database.images().all().await?))?;
+        let (storage, pictures) = self.place.load()?;
+        let mut images = data::run(&storage, async |database| Ok(database.images().all().await?))?;
         let search = self.search.unwrap_or_default().to_lowercase();
         images.retain(|image| image.name.to_lowercase().contains(&search));
         let views: Vec<ImageView> =

@@ -165,9 +165,4 @@ impl ModelView {
             update_ts: None,
         }
     }
-
-    /// What lists are ordered by.
-    pub(crate) fn key(&self) -> (&str, &str) {
-        (&self.name, self.owner.as_deref().unwrap_or_default())
-    }
 }

@@ -121,9 +121,8 @@ impl Command {
 
 impl List {
     fn execute(self) -> anyhow::Result<()> {
-        let shelf = self.place.shelf()?;
-        let mut models =
-            self.place.data.run(async |database| Ok(database.models().all().await?))?;
+        let (storage, shelf) = self.place.load()?;
+        let mut models = data::run(&storage, async |database| Ok(database.models().all().await?))?;
         let search = self.search.unwrap_or_default().to_lowercase();
         models.retain(|model| model.name.to_lowercase().contains(&search));
         let views: Vec<ModelView> =

@@ -28,7 +28,9 @@ impl From<ListQuery> for Page {
 }
 
 /// Tells a null from a field that is left out.
-pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+pub(super) fn given<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 

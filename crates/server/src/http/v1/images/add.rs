@@ -82,7 +82,8 @@ pub(in crate::http) async fn add(
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<ImageView>)> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+    let is_form =
+        kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
     let image = if is_form {
         let form = Multipart::from_request(request, &state)
             .await
@@ -134,7 +135,8 @@ async fn upload(state: &AppState, form: Form) -> Result<Image> {
     let into = folder.clone();
     image.path = aside(move || {
         dataset::check(&bytes).map_err(|why| refuse("file", why))?;
-        dataset::store(&into, &file_name, &bytes).map_err(|why| Problem::internal(format!("{why:#}")))
+        dataset::store(&into, &file_name, &bytes)
+            .map_err(|why| Problem::internal(format!("{why:#}")))
     })
     .await??;
     let file = folder.join(&image.path);
@@ -164,7 +166,8 @@ async fn read(mut multipart: Multipart) -> Result<Form> {
             "meta" => {
                 if let Some(text) = given(field).await? {
                     let read = serde_json::from_str(&text);
-                    form.meta = read.map_err(|why| refuse("meta", format!("no JSON object: {why}")))?;
+                    form.meta =
+                        read.map_err(|why| refuse("meta", format!("no JSON object: {why}")))?;
                 }
             }
             other => return Err(refuse(other, "there is no such field")),

@@ -36,9 +36,9 @@ pub(in crate::http) async fn content(
     let image = state.database.images().get(id).await?;
     let pictures = Pictures::new(&state.config.storage);
     let bytes = aside(move || {
-        let picture = pictures.find(&image.path).map_err(|why| {
-            Problem::not_found(format!("image {id} is not available: {why}"))
-        })?;
+        let picture = pictures
+            .find(&image.path)
+            .map_err(|why| Problem::not_found(format!("image {id} is not available: {why}")))?;
         picture.read().map_err(Problem::internal)
     })
     .await??;

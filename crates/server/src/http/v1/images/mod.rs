@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::lists::{ListQuery, aside, given, refuse};
 use crate::dataset::{ImageView, Pictures};
 use crate::http::auth::{Admin, Read};
-use crate::http::extract::{Json, Path, Query};
 use crate::http::error::Details;
+use crate::http::extract::{Json, Path, Query};
 use crate::http::{AppState, Problems, Result};
 
 /// A page of the data set
