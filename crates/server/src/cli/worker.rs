@@ -17,7 +17,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?.config;
-        telemetry::log(&config.telemetry)?;
+        let telemetry = telemetry::begin(&config.telemetry)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -25,6 +25,7 @@ impl Worker {
         let status = runtime.block_on(worker::run(config));
         // What still waits for a message of the server, or for a thread, is not waited for.
         runtime.shutdown_background();
+        telemetry.end();
         status
     }
 }

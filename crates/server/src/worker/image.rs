@@ -225,6 +225,7 @@ impl Images {
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
         let sha256 = self.artifacts.put(Kind::Image, png).await?;
+        self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
         Ok(self.end(|| attempt.publish(&file)).await)
     }

@@ -44,6 +44,8 @@ pub(crate) enum FromWorker {
     },
     /// An image as it forms: a small PNG in base64.
     Preview { job: Uuid, index: i32, png: String },
+    /// An image was made, in so much of the device's time.
+    Made { seconds: f64 },
     /// What the device does, for the metrics.
     Device(DeviceEvent),
 }
