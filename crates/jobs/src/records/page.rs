@@ -28,6 +28,28 @@ impl Page {
     /// The rows of a page that says nothing else.
     pub const DEFAULT: u32 = 100;
 
+    /// The page of a list that is at hand as a whole. `key` tells name and owner of a row; no two
+    /// rows have the same.
+    ///
+    /// # Errors
+    /// A limit, search or cursor that cannot be.
+    pub fn cut<R>(&self, mut rows: Vec<R>, key: impl Fn(&R) -> (&str, &str)) -> Result<PageOf<R>> {
+        let limit = self.limit()? as usize;
+        self.pattern()?;
+        let search = self.search.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let (name, owner) = self.start()?;
+        rows.retain(|row| {
+            let key = key(row);
+            key > (&*name, &*owner) && key.0.to_ascii_lowercase().contains(&search)
+        });
+        rows.sort_by(|a, b| key(a).cmp(&key(b)));
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more).map(&key);
+        let next = last.map(|(name, owner)| behind(name, owner));
+        Ok(PageOf { rows, next })
+    }
+
     /// The checked limit.
     pub(super) fn limit(&self) -> Result<u32> {
         match self.limit.unwrap_or(Self::DEFAULT) {
@@ -89,6 +111,17 @@ mod tests {
                 let _ = Page { after: Some(after), ..Page::default() }.start();
             }
         }
+    }
+
+    #[test]
+    fn a_list_at_hand_is_cut_as_one_in_the_database() {
+        let rows = vec![("b", ""), ("a%", "2"), ("A%", "1"), ("c%", "")];
+        let mut page = Page { limit: Some(2), search: Some("%".into()), after: None };
+        let first = page.cut(rows.clone(), |row| *row).unwrap();
+        assert_eq!(first.rows, [("A%", "1"), ("a%", "2")]);
+        page.after = first.next;
+        let last = page.cut(rows, |row| *row).unwrap();
+        assert_eq!(last, PageOf { rows: vec![("c%", "")], next: None });
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The command line: each command in its own file.
 
 mod config;
+mod data;
+mod fixtures;
 mod generate;
+mod images;
 mod keys;
 mod models;
 mod run;
 mod serve;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -31,7 +35,14 @@ enum Command {
     Run(run::Run),
     Generate(generate::Generate),
     Models(models::Models),
+    Images(images::Images),
+    #[command(name = "loaddata")]
+    LoadData(fixtures::LoadData),
+    #[command(name = "dumpdata")]
+    DumpData(fixtures::DumpData),
     Serve(serve::Serve),
+    #[command(hide = true)]
+    Worker(worker::Worker),
     Config(config::Config),
     Keys(keys::Keys),
 }
@@ -46,7 +57,11 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
+            Command::Images(command) => command.execute(),
+            Command::LoadData(command) => command.execute(),
+            Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
+            Command::Worker(command) => command.execute(),
             Command::Config(command) => command.execute(),
             Command::Keys(command) => command.execute(),
         }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
+use crate::dataset;
 use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
 use crate::telemetry::{self, Metrics};
 
@@ -41,6 +42,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| config.storage.data.display().to_string())?;
     let location = config.storage.database()?;
     let database = Database::open(&location).await.with_context(|| location.shown())?;
+    dataset::seed(&database).await?;
     let listener = TcpListener::bind(&config.server.bind)
         .await
         .with_context(|| format!("cannot listen at {}", config.server.bind))?;

@@ -44,6 +44,10 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "DIR")]
     models_dir: Option<String>,
 
+    /// Folders of images beside `images` in the data folder, separated by commas
+    #[arg(long, value_name = "DIR,…")]
+    images_dir: Option<String>,
+
     /// Threads that compute [default: all processors]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
@@ -93,6 +97,7 @@ impl ConfigArgs {
                 switch(self.allow_anonymous_beyond_loopback),
             ),
             flag("storage.models", "--models-dir", self.models_dir),
+            flag("storage.image_roots", "--images-dir", self.images_dir),
             flag("engine.threads", "--threads", self.threads),
             flag("engine.memory", "--memory", self.memory),
             flag("engine.precision", "--precision", self.precision),

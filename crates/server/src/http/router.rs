@@ -9,7 +9,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::v1::keys;
+use super::v1::{images, keys, models};
 use super::{AppState, Problem, body, cors, docs, guard, health, observe};
 
 /// Every route, under the layers that all of them share.
@@ -41,6 +41,11 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(health::metrics))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(images::list, images::add::add))
+        .routes(routes!(images::get, images::edit, images::remove))
+        .routes(routes!(images::content::content))
+        .routes(routes!(models::list, models::add))
+        .routes(routes!(models::get, models::edit, models::remove))
 }
 
 /// What pages of any site may call, as they may in the original.
