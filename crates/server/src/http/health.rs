@@ -28,6 +28,7 @@ pub(super) struct Health {
     get,
     path = "/health_check",
     tag = "health",
+    security(()),
     responses((status = 200, description = "It does", body = Health), Problems)
 )]
 pub(super) async fn health_check(State(state): State<AppState>) -> Result<Json<Health>> {
@@ -40,6 +41,7 @@ pub(super) async fn health_check(State(state): State<AppState>) -> Result<Json<H
     get,
     path = "/livez",
     tag = "health",
+    security(()),
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn livez() -> Json<Health> {
@@ -80,6 +82,7 @@ struct Checks {
     get,
     path = "/readyz",
     tag = "health",
+    security(()),
     responses(
         (status = 200, description = "Ready", body = Readiness),
         (status = 503, description = "Not ready", body = Readiness),
