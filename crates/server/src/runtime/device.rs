@@ -70,9 +70,12 @@ impl Device {
 
     /// Works until it is stopped; then suspends what is in flight.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
-        while !self.stopped {
+        loop {
             while let Ok(command) = commands.try_recv() {
                 self.take(command);
+            }
+            if self.stopped {
+                break;
             }
             self.let_go();
             let now = self.started.elapsed().as_nanos() as u64;

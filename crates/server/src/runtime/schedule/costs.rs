@@ -37,8 +37,8 @@ const TRIAL_EVERY: u32 = 256;
 impl Costs {
     /// A step of `rows` took `nanos`.
     pub(super) fn observe(&mut self, group: Group, rows: usize, nanos: u64) {
-        let target = self.target(group);
         let steps = self.groups.entry(group).or_default();
+        let enough = steps.enough();
         if !steps.warm {
             steps.warm = true;
             return;
@@ -52,25 +52,15 @@ impl Costs {
             estimate.nanos + NEWEST * (nanos - estimate.nanos)
         };
         estimate.count = estimate.count.saturating_add(1);
-        steps.since_trial = if rows > target { 0 } else { steps.since_trial.saturating_add(1) };
+        steps.since_trial = if rows > enough { 0 } else { steps.since_trial.saturating_add(1) };
     }
 
     /// Rows that a batch of this group should have, where there are as many: the fewest at which
     /// a row costs nearly what it costs at best; twice the most that were measured while more
-    /// still save time.
+    /// still save time, and now and then.
     pub(super) fn target(&self, group: Group) -> usize {
         let Some(steps) = self.groups.get(&group) else { return 1 };
-        let per_row = |(rows, estimate): (&usize, &Estimate)| estimate.nanos / *rows as f64;
-        let Some(most) = steps.by_rows.last_key_value() else { return 1 };
-        let (&most_rows, most_cost) = (most.0, per_row(most));
-        let smaller = steps.by_rows.range(..most_rows).map(per_row).fold(f64::INFINITY, f64::min);
-        if most_cost < (1.0 - WORTH) * smaller {
-            return 2 * most_rows;
-        }
-        let best = smaller.min(most_cost);
-        let mut enough = steps.by_rows.iter();
-        let enough = enough.find(|step| per_row(*step) * (1.0 - WORTH) <= best);
-        let rows = enough.map_or(most_rows, |(rows, _)| *rows);
+        let rows = steps.enough();
         if steps.since_trial >= TRIAL_EVERY { 2 * rows } else { rows }
     }
 
@@ -81,6 +71,23 @@ impl Costs {
         let (&known, estimate) = above.or(steps.by_rows.last_key_value())?;
         let scale = if known < rows { rows as f64 / known as f64 } else { 1.0 };
         Some((estimate.nanos * scale) as u64)
+    }
+}
+
+impl Steps {
+    /// [`Costs::target`], but for the trials.
+    fn enough(&self) -> usize {
+        let Some((&most, last)) = self.by_rows.last_key_value() else { return 1 };
+        let per_row = |(rows, estimate): (&usize, &Estimate)| estimate.nanos / *rows as f64;
+        let last = per_row((&most, last));
+        let smaller = self.by_rows.range(..most).map(per_row).fold(f64::INFINITY, f64::min);
+        if last < (1.0 - WORTH) * smaller {
+            return 2 * most;
+        }
+        let best = smaller.min(last);
+        let mut enough = self.by_rows.iter();
+        let enough = enough.find(|step| per_row(*step) * (1.0 - WORTH) <= best);
+        enough.map_or(most, |(rows, _)| *rows)
     }
 }
 

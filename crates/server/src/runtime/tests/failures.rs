@@ -81,5 +81,6 @@ async fn the_last_handle_suspends_what_is_in_flight() {
     gate.reached().await;
     drop(bench);
     drop(gate);
-    assert!(matches!(outcome(events).await, Outcome::Suspended(Some((1, _)))));
+    let outcome = outcome(events).await;
+    assert!(matches!(outcome, Outcome::Suspended(Some((1, _)))), "{outcome:?}");
 }
