@@ -26,7 +26,7 @@ pub(super) enum Command {
     Drain(Instant),
     Measured(ModelId, Result<u64, Failure>),
     Loaded(ModelId, Result<Arc<Model>, Failure>, Duration),
-    Fitted(ModelId, Result<Palette, Failure>),
+    Fitted(ModelId, Result<Palette, Failure>, u64),
     Stop,
 }
 
@@ -115,7 +115,7 @@ impl Device {
             Command::Measured(id, Err(failure)) => self.load_failed(id, &failure),
             Command::Loaded(id, Ok(model), took) => self.loaded(id, model, took),
             Command::Loaded(id, Err(failure), _) => self.load_failed(id, &failure),
-            Command::Fitted(id, palette) => self.fitted(id, palette),
+            Command::Fitted(id, palette, bytes) => self.fitted(id, palette, bytes),
             Command::Stop => self.stopped = true,
         }
     }

@@ -146,7 +146,7 @@ impl Schedule {
     }
 
     /// The most that an action of one of the active samples takes on top of what is kept.
-    fn work(&self, sizes: &dyn Sizes) -> u64 {
+    pub(super) fn work(&self, sizes: &dyn Sizes) -> u64 {
         let groups: BTreeSet<Group> = self.active().map(|(_, entry)| entry.facts.group).collect();
         groups.into_iter().map(|group| work(group, sizes)).max().unwrap_or(0)
     }

@@ -31,6 +31,10 @@ struct Estimate {
 const WORTH: f64 = 0.05;
 /// Weight of the newest measurement.
 const NEWEST: f64 = 0.2;
+/// Up to so many rows, and nanoseconds of a step, larger batches are tried whatever smaller ones
+/// gave: what little that costs, and what little they save, is lost in the noise of one trial.
+const QUICK_ROWS: usize = 8;
+const QUICK_NANOS: f64 = 5e7;
 /// Steps after which a larger batch is tried again: the machine may have been busy.
 const TRIAL_EVERY: u32 = 256;
 
@@ -81,7 +85,8 @@ impl Steps {
         let per_row = |(rows, estimate): (&usize, &Estimate)| estimate.nanos / *rows as f64;
         let last = per_row((&most, last));
         let smaller = self.by_rows.range(..most).map(per_row).fold(f64::INFINITY, f64::min);
-        if last < (1.0 - WORTH) * smaller {
+        let quick = most < QUICK_ROWS && 2.0 * last * most as f64 <= QUICK_NANOS;
+        if quick || last < (1.0 - WORTH) * smaller {
             return 2 * most;
         }
         let best = smaller.min(last);
@@ -113,26 +118,28 @@ mod tests {
     fn batches_grow_while_rows_become_cheaper() {
         let overhead = |rows: usize| 1000 + 10 * rows as u64;
         assert!(settle(&mut Costs::default(), 64, overhead) >= 64);
-        let linear = |rows: usize| 1000 * rows as u64;
+        let linear = |rows: usize| 100_000_000 * rows as u64;
         assert_eq!(settle(&mut Costs::default(), 64, linear), 2);
         let cache = |rows: usize| if rows <= 8 { 1000 + 100 * rows } else { 400 * rows } as u64;
         assert_eq!(settle(&mut Costs::default(), 64, cache), 8);
+        let late = |rows: usize| if rows <= 4 { 1000 * rows } else { 500 * rows } as u64;
+        assert!(settle(&mut Costs::default(), 64, late) >= 8, "what is quick is tried");
     }
 
     #[test]
     fn one_slow_start_does_not_mislead() {
         let mut costs = Costs::default();
         costs.observe(GROUP, 2, 1_000_000_000);
-        assert_eq!(settle(&mut costs, 64, |rows| 1000 * rows as u64), 2);
+        assert_eq!(settle(&mut costs, 64, |rows| 100_000_000 * rows as u64), 2);
     }
 
     #[test]
     fn larger_batches_are_tried_again_now_and_then() {
         let mut costs = Costs::default();
-        assert_eq!(settle(&mut costs, 64, |rows| 1000 * rows as u64), 2);
+        assert_eq!(settle(&mut costs, 64, |rows| 100_000_000 * rows as u64), 2);
         let tried = (0..2 * TRIAL_EVERY).filter(|_| {
             let rows = costs.target(GROUP);
-            costs.observe(GROUP, rows, 1000 * rows as u64);
+            costs.observe(GROUP, rows, 100_000_000 * rows as u64);
             rows > 2
         });
         assert!((1..=2).contains(&tried.count()));

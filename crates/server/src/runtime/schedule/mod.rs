@@ -132,6 +132,8 @@ pub(super) struct Schedule {
     turns: Shares<(Option<Uuid>, Group)>,
     costs: Costs,
     models: Residency,
+    /// Bytes of work beside tasks.
+    beside: u64,
     /// Counts services.
     clock: u64,
     /// Whether no task becomes active any more.
@@ -147,6 +149,7 @@ impl Schedule {
             turns: Shares::default(),
             costs: Costs::default(),
             models: Residency::default(),
+            beside: 0,
             clock: 0,
             closed: false,
         }
@@ -204,13 +207,21 @@ impl Schedule {
         self.models.evict(model);
     }
 
-    /// A model is in use for something beside its tasks, until it is `released`.
-    pub(super) fn hold(&mut self, model: ModelId) {
+    /// Takes `bytes` for work with a model beside its tasks, until they are released; `false` where
+    /// there is no room.
+    pub(super) fn hold(&mut self, model: ModelId, bytes: u64, sizes: &dyn Sizes) -> bool {
+        let used = self.models.weights() + self.held(sizes) + self.work(sizes) + bytes;
+        if self.limits.memory.is_some_and(|limit| used > limit) {
+            return false;
+        }
+        self.beside += bytes;
         self.models.active(model, true);
+        true
     }
 
-    /// The end of [`Schedule::hold`].
-    pub(super) fn release(&mut self, model: ModelId) {
+    /// The end of what began with [`Schedule::hold`].
+    pub(super) fn release(&mut self, model: ModelId, bytes: u64) {
+        self.beside -= bytes;
         self.models.active(model, false);
     }
 

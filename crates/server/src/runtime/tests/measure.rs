@@ -42,3 +42,29 @@ async fn images_per_second_of_sixteen_at_once_and_of_one_at_a_time() {
         );
     }
 }
+
+#[test]
+#[ignore = "a measurement: cargo test -p diffusion-server --release -- --ignored --nocapture seconds_of_a_step"]
+fn seconds_of_a_step_by_batch() {
+    let engine = diffusion_engine::Runtime::new(Options::default()).unwrap();
+    let model = Model::open(&engine, &pocket().source).unwrap();
+    for side in [64, 128] {
+        for samples in [1, 2, 4, 8, 16] {
+            let plan = |seed| Plan { width: side, height: side, steps: 12, ..plan(seed) };
+            let begin = |seed| model.begin(&plan(seed), None).unwrap();
+            let mut batch: Vec<_> = (0..samples).map(begin).collect();
+            let mut best = f64::INFINITY;
+            for _ in 0..12 {
+                let started = Instant::now();
+                model.step(&mut batch).unwrap();
+                best = best.min(started.elapsed().as_secs_f64());
+            }
+            let sample = 1000.0 * best / samples as f64;
+            println!("{side}×{side}, batch of {samples}: {sample:.2} ms a sample");
+        }
+        let sample = model.begin(&Plan { width: side, height: side, steps: 1, ..plan(1) }, None);
+        let started = Instant::now();
+        model.finish(sample.unwrap()).unwrap();
+        println!("{side}×{side}: {:.2} ms to decode", 1000.0 * started.elapsed().as_secs_f64());
+    }
+}
