@@ -54,6 +54,8 @@ impl Device {
             batch: settings.max_batch.max(1),
             memory: settings.engine.options().memory_limit,
             weights: settings.models_limit,
+            #[cfg(test)]
+            rows: settings.rows,
         };
         Self {
             settings,

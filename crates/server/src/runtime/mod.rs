@@ -48,6 +48,9 @@ pub(crate) struct Settings {
     /// Called before each action, as a part of it.
     #[cfg(test)]
     hook: tests::Hook,
+    /// Rows of a batch, whatever was measured.
+    #[cfg(test)]
+    rows: Option<usize>,
 }
 
 impl Settings {

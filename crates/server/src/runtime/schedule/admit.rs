@@ -103,7 +103,7 @@ impl Schedule {
     fn has_turn(&self, facts: &Facts, active: usize) -> bool {
         let of_group = self.active().filter(|(_, entry)| entry.facts.group == facts.group);
         let rows: usize = of_group.map(|(_, entry)| entry.facts.rows).sum();
-        let wanted = rows < self.costs.target(facts.group) && active < self.limits.batch;
+        let wanted = rows < self.target(facts.group) && active < self.limits.batch;
         let served = |entry: &Entry| {
             entry.facts.owner == facts.owner && entry.facts.priority <= facts.priority
         };

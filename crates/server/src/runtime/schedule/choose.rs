@@ -32,7 +32,7 @@ impl Schedule {
     /// had of the device then.
     fn batch(&self, leader: TaskId, entry: &Entry, sizes: &dyn Sizes) -> Vec<TaskId> {
         let group = entry.facts.group;
-        let most_rows = self.costs.target(group);
+        let most_rows = self.target(group);
         // For each owner, those served longest ago come last, to be popped.
         let mut others: BTreeMap<Option<Uuid>, Vec<(TaskId, &Entry)>> = BTreeMap::new();
         for (id, entry) in self.active() {

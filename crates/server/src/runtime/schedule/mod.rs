@@ -98,6 +98,9 @@ pub(super) struct Limits {
     pub(super) memory: Option<u64>,
     /// Bytes of weights.
     pub(super) weights: Option<u64>,
+    /// Rows of a batch, whatever was measured.
+    #[cfg(test)]
+    pub(super) rows: Option<usize>,
 }
 
 /// What samples take beside the weights, in bytes, as the models plan it.
@@ -267,6 +270,15 @@ impl Schedule {
         let turn = |facts: &Facts| (facts.owner, facts.group);
         self.turns.charge(nanos, all.iter().map(|(_, facts)| (turn(facts), part(facts))));
         all.iter().map(|(id, facts)| (*id, part(facts))).collect()
+    }
+
+    /// Rows that a batch of a group should have.
+    fn target(&self, group: Group) -> usize {
+        #[cfg(test)]
+        if let Some(rows) = self.limits.rows {
+            return rows;
+        }
+        self.costs.target(group)
     }
 
     fn active(&self) -> impl Iterator<Item = (&TaskId, &Entry)> {

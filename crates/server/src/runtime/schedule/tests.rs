@@ -268,7 +268,7 @@ proptest! {
         memory in prop::option::of(100u64..3000),
         weights in prop::option::of(100u64..3000),
     ) {
-        let limits = Limits { batch, memory, weights };
+        let limits = Limits { batch, memory, weights, rows: None };
         Run::new(&world, limits, &tasks).go();
     }
 
@@ -279,7 +279,7 @@ proptest! {
         batch in 3usize..9,
     ) {
         let world = World { broken: vec![false; MODELS as usize], ..world };
-        let limits = Limits { batch, memory: None, weights: None };
+        let limits = Limits { batch, memory: None, weights: None, rows: None };
         let mut run = Run::new(&world, limits, &tasks);
         for model in 0..MODELS {
             run.schedule.loaded(ModelId(model), 1, 0, 0);
@@ -316,7 +316,7 @@ fn long(facts: Facts, at: usize, steps: usize) -> Coming {
 /// Which tasks end, in order, on a device with all models in memory.
 fn order(row: Vec<u64>, tasks: &[Coming]) -> Vec<u32> {
     let world = World { weights: vec![1; 3], broken: vec![false; 3], row };
-    let limits = Limits { batch: 8, memory: None, weights: None };
+    let limits = Limits { batch: 8, memory: None, weights: None, rows: None };
     let mut run = Run::new(&world, limits, tasks);
     let mut ends = Vec::new();
     let mut before = BTreeSet::new();
@@ -367,7 +367,7 @@ fn a_small_model_has_as_much_of_the_time_as_a_big_one() {
 fn samples_of_one_size_step_together_once_it_pays() {
     let tasks: Vec<Coming> = (0..8).map(|i| long(facts(i, 1, 0), 0, 30)).collect();
     let world = World { weights: vec![1; 3], broken: vec![false; 3], row: vec![100; 3] };
-    let limits = Limits { batch: 8, memory: None, weights: None };
+    let limits = Limits { batch: 8, memory: None, weights: None, rows: None };
     // One row costs as two, so that eight together cost nine.
     let rounds = Run::new(&world, limits, &tasks).go();
     assert!(rounds < 8 * 32 / 2, "{rounds} actions");

@@ -10,7 +10,7 @@ fn steps(action: &Action) -> bool {
 #[tokio::test]
 async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images() {
     let (mut gate, hook) = gate(|action| *action == Action::Begin(id(0)));
-    let bench = With { hook, ..With::default() }.start();
+    let bench = With { hook, rows: Some(16), ..With::default() }.start();
     let first = bench.runtime.submit(task(0, mixed()[0].clone()));
     gate.reached().await;
     let mut events: Vec<Events> = vec![first];
@@ -35,8 +35,32 @@ async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images
     for (plan, events) in mixed().iter().zip(events) {
         assert!(image(events).await == alone(&pocket(), plan), "{plan:?}");
     }
-    assert!(bench.record.most("step") >= 4, "{:?}", bench.record.all("step"));
+    assert!(bench.record.most("step") >= 8, "{:?}", bench.record.all("step"));
     assert_eq!(bench.record.all("loaded").len(), 1);
+}
+
+#[tokio::test]
+async fn progress_tells_steps_and_warnings() {
+    let (mut gate, hook) = gate(|action| !steps(action));
+    let bench = With { hook, ..With::default() }.start();
+    let long = Plan { prompt: "boat ".repeat(200), ..plan(0) };
+    let mut events = bench.runtime.submit(task(0, long));
+    gate.reached().await;
+    gate.go_on();
+    let begun = events.recv().await;
+    assert!(
+        matches!(&begun, Some(Event::Begun { done: 0, total: 5, warnings }) if warnings.len() == 1),
+        "{begun:?}"
+    );
+    // PNDM repeats a step. The device waits before it decodes, with all steps told.
+    gate.reached().await;
+    let step = events.recv().await;
+    assert!(
+        matches!(step, Some(Event::Step { done: 5, total: 5, seconds }) if seconds > 0.0),
+        "{step:?}"
+    );
+    gate.go_on();
+    image(events).await;
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ struct With {
     options: Options,
     models_limit: Option<u64>,
     checkpoint_every: Duration,
+    rows: Option<usize>,
     hook: Arc<dyn Fn(&Action) + Send + Sync>,
 }
 
@@ -89,6 +90,7 @@ impl Default for With {
             options: Options::default(),
             models_limit: None,
             checkpoint_every: Duration::MAX,
+            rows: None,
             hook: Arc::new(|_| {}),
         }
     }
@@ -105,6 +107,7 @@ impl With {
             checkpoint_every: self.checkpoint_every,
             preview_every: Duration::ZERO,
             hook: Hook(self.hook),
+            rows: self.rows,
         };
         let runtime = Runtime::start(settings, record.clone()).unwrap();
         Bench { runtime, engine, record }
