@@ -6,7 +6,7 @@ mod cli;
 mod embedded;
 mod interrupt;
 mod output;
-#[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the worker is to use it"))]
 mod runtime;
 mod whole;
 

@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
         let parts = self.schedule.ran(action, nanos);
         assert_eq!(parts.len(), ids.len());
         assert!(parts.iter().map(|(_, part)| part).sum::<u64>() <= nanos);
-        for id in ids.to_vec() {
+        for id in ids.iter().copied() {
             let owner = self.facts(id).owner;
             self.served.insert(owner, self.now);
             match action {

@@ -33,7 +33,7 @@ async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images
         assert!(matches!(outcome(events).await, Outcome::Cancelled));
     }
     for (plan, events) in mixed().iter().zip(events) {
-        assert!(image(events).await == alone(&pocket(), plan), "{plan:?}");
+        assert!(image(events).await == alone(plan), "{plan:?}");
     }
     assert!(bench.record.most("step") >= 8, "{:?}", bench.record.all("step"));
     assert_eq!(bench.record.all("loaded").len(), 1);
@@ -94,7 +94,7 @@ async fn suspended_images_go_on_elsewhere_with_the_same_bytes() {
         // What is not read in time is replaced, but the beginning has no successor.
         assert_eq!(begun, Some(step));
         let Outcome::Image { image, .. } = outcome else { panic!("{outcome:?}") };
-        assert!(image == alone(&pocket(), &plans[i]), "{i}");
+        assert!(image == alone(&plans[i]), "{i}");
     }
 }
 
@@ -106,7 +106,7 @@ async fn samples_that_can_finish_in_the_grace_period_do() {
     gate.reached().await;
     bench.runtime.drain(Duration::from_secs(600));
     drop(gate);
-    assert!(image(events).await == alone(&pocket(), &plan(3)));
+    assert!(image(events).await == alone(&plan(3)));
 }
 
 #[tokio::test]
@@ -124,10 +124,10 @@ async fn a_checkpoint_continues_the_image_and_a_foreign_one_is_left_aside() {
     let (seen, outcome) = all(resumed(plan(5), &bytes)).await;
     assert!(matches!(seen[0], Event::Begun { done, .. } if done == step), "{:?}", seen[0]);
     let Outcome::Image { image: whole, .. } = outcome else { panic!("{outcome:?}") };
-    assert!(whole == alone(&pocket(), &plan(5)));
+    assert!(whole == alone(&plan(5)));
     // Broken bytes, and the state of another plan.
     assert!(image(resumed(plan(5), &bytes[..40])).await == whole);
-    assert!(image(resumed(plan(6), &bytes)).await == alone(&pocket(), &plan(6)));
+    assert!(image(resumed(plan(6), &bytes)).await == alone(&plan(6)));
 }
 
 #[tokio::test]
