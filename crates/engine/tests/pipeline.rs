@@ -265,6 +265,52 @@ fn the_memory_plan_is_what_a_run_takes() {
 }
 
 #[test]
+fn the_size_of_a_model_is_known_before_it_is_loaded() {
+    for (name, pack_below) in [("tiny-sd1", 0), ("tiny-sd2", 1 << 30)] {
+        let options = Options { pack_below, ..Options::default() };
+        let bytes = Model::weight_bytes_of(&options, &Source::Folder(goldens().join(name)));
+        let model = open(name, options);
+        model.prefetch();
+        assert_eq!(bytes.unwrap(), model.weight_bytes());
+    }
+    Model::weight_bytes_of(&Options::default(), &Source::Folder("nowhere".into())).unwrap_err();
+}
+
+#[test]
+fn the_mean_latent_is_what_draws_are_spread_around() {
+    let model = model("tiny-sd1");
+    let initial = RgbImage::from_fn(64, 64, |x, y| [(4 * x) as u8, (4 * y) as u8, 99].into());
+    let mean = model.mean_latent(&initial).unwrap();
+    // A schedule of one step begins at its last, where all that is left is the image.
+    let draws: Vec<Vec<f32>> = (0..64)
+        .map(|seed| {
+            let plan = Plan { strength: Some(0.02), ..plan(SchedulerKind::Euler, 1.0, 50, seed) };
+            model.begin(&plan, Some(&initial)).unwrap().latent().to_vec()
+        })
+        .collect();
+    let average = |i: usize| draws.iter().map(|draw| draw[i]).sum::<f32>() / draws.len() as f32;
+    let average: Vec<f32> = (0..mean.len()).map(average).collect();
+    let spread = |values: &[f32], center: &[f32]| {
+        values.iter().zip(center).map(|(v, c)| (v - c).powi(2)).sum::<f32>()
+    };
+    let (off, single) = (spread(&average, &mean), spread(&draws[0], &mean));
+    assert!(off < single / 16.0, "{off} off on average, {single} in one draw");
+    model.mean_latent(&RgbImage::new(60, 64)).unwrap_err();
+    model.mean_latent(&RgbImage::new(0, 64)).unwrap_err();
+}
+
+#[test]
+fn latents_are_shown_at_unit_variance() {
+    let model = model("tiny-sd1");
+    for kind in [SchedulerKind::Euler, SchedulerKind::Ddim] {
+        let sample = model.begin(&plan(kind, 1.0, 4, 3), None).unwrap();
+        let latent = sample.scaled_latent();
+        let variance = latent.iter().map(|v| v * v).sum::<f32>() / latent.len() as f32;
+        assert!((0.5..2.0).contains(&variance), "{kind}: {variance}");
+    }
+}
+
+#[test]
 fn memory_is_planned_alike_without_the_weights() {
     let folder = Folder::copy_of("tiny-sd1");
     for part in ["text_encoder", "unet", "vae"] {

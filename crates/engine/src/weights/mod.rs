@@ -23,6 +23,7 @@ pub struct Weights {
     folder: String,
     tensors: HashMap<String, Entry>,
     listing: Option<Listing>,
+    files: Vec<Bytes>,
     /// Total size of the files in bytes.
     pub file_bytes: u64,
 }
@@ -42,9 +43,10 @@ impl Weights {
             folder: folder.to_owned(),
             tensors: HashMap::new(),
             listing: None,
+            files: Vec::new(),
             file_bytes: 0,
         };
-        for file in weights.files()? {
+        for file in weights.find_files()? {
             let bytes = source.map(&file)?;
             weights.file_bytes += bytes.as_slice().len() as u64;
             for (name, entry) in file::read_header(&bytes, &source.path(&file))? {
@@ -53,6 +55,7 @@ impl Weights {
                 }
                 weights.tensors.insert(name, entry);
             }
+            weights.files.push(bytes);
         }
         Ok(weights)
     }
@@ -65,12 +68,18 @@ impl Weights {
             folder: String::new(),
             tensors: HashMap::new(),
             listing: Some(listing.clone()),
+            files: Vec::new(),
             file_bytes: 0,
         }
     }
 
+    /// The files themselves.
+    pub fn files(&self) -> &[Bytes] {
+        &self.files
+    }
+
     /// The safetensors files of this component, relative to the model.
-    fn files(&self) -> Result<Vec<String>> {
+    fn find_files(&self) -> Result<Vec<String>> {
         let folder = &self.folder;
         for stem in STEMS {
             for variant in ["", ".fp16"] {

@@ -8,8 +8,8 @@ use diffusion_engine::{Model, Sample};
 use super::device::Device;
 use super::flight::Flight;
 use super::loader::Work;
-use super::palette::Palette;
-use super::schedule::{Action, ModelId, Stage};
+use super::palette::{self, Palette};
+use super::schedule::{Action, Group, ModelId, Sizes, Stage};
 use super::shelf::Colors;
 use super::task::{Failure, FailureKind, Outcome, TaskId};
 use super::unwind::caught;
@@ -121,17 +121,25 @@ impl Device {
                 Colors::Known(palette) => flight.show(&palette, scale),
                 Colors::Missing => {}
                 Colors::Unknown => {
-                    self.shelf.set_colors(id, Colors::Missing);
-                    self.schedule.hold(id);
-                    let _ = self.loader.send(Work::Fit(id, model.clone()));
+                    let bytes = self.fitting(id, model);
+                    if self.schedule.hold(id, bytes, &self.shelf) {
+                        self.shelf.set_colors(id, Colors::Missing);
+                        let _ = self.loader.send(Work::Fit(id, model.clone(), bytes));
+                    }
                 }
             }
         }
     }
 
+    /// Bytes that finding out a model's colours takes at the most.
+    fn fitting(&self, id: ModelId, model: &Model) -> u64 {
+        let side = palette::side(model);
+        self.shelf.solo(Group { model: id, width: side, height: side })
+    }
+
     /// The colours of a model are known, or there are none.
-    pub(super) fn fitted(&mut self, id: ModelId, palette: Result<Palette, Failure>) {
-        self.schedule.release(id);
+    pub(super) fn fitted(&mut self, id: ModelId, palette: Result<Palette, Failure>, bytes: u64) {
+        self.schedule.release(id, bytes);
         match palette {
             Ok(palette) => self.shelf.set_colors(id, Colors::Known(Arc::new(palette))),
             Err(failure) => {

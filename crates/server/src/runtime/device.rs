@@ -26,7 +26,7 @@ pub(super) enum Command {
     Drain(Instant),
     Measured(ModelId, Result<u64, Failure>),
     Loaded(ModelId, Result<Arc<Model>, Failure>, Duration),
-    Fitted(ModelId, Result<Palette, Failure>),
+    Fitted(ModelId, Result<Palette, Failure>, u64),
     Stop,
 }
 
@@ -54,6 +54,8 @@ impl Device {
             batch: settings.max_batch.max(1),
             memory: settings.engine.options().memory_limit,
             weights: settings.models_limit,
+            #[cfg(test)]
+            rows: settings.rows,
         };
         Self {
             settings,
@@ -70,9 +72,12 @@ impl Device {
 
     /// Works until it is stopped; then suspends what is in flight.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
-        while !self.stopped {
+        loop {
             while let Ok(command) = commands.try_recv() {
                 self.take(command);
+            }
+            if self.stopped {
+                break;
             }
             self.let_go();
             let now = self.started.elapsed().as_nanos() as u64;
@@ -112,7 +117,7 @@ impl Device {
             Command::Measured(id, Err(failure)) => self.load_failed(id, &failure),
             Command::Loaded(id, Ok(model), took) => self.loaded(id, model, took),
             Command::Loaded(id, Err(failure), _) => self.load_failed(id, &failure),
-            Command::Fitted(id, palette) => self.fitted(id, palette),
+            Command::Fitted(id, palette, bytes) => self.fitted(id, palette, bytes),
             Command::Stop => self.stopped = true,
         }
     }

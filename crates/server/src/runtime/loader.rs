@@ -16,7 +16,8 @@ use super::unwind::caught;
 pub(super) enum Work {
     Measure(ModelId, Source),
     Load(ModelId, Source),
-    Fit(ModelId, Arc<Model>),
+    /// With the bytes that were taken for it.
+    Fit(ModelId, Arc<Model>, u64),
 }
 
 /// Works until either end hangs up.
@@ -30,12 +31,16 @@ pub(super) fn run(engine: &Runtime, work: &Receiver<Work>, answers: &Sender<Comm
             Work::Load(id, source) => {
                 let started = Instant::now();
                 let model = caught(|| Model::open(engine, &source));
+                // Otherwise the device would wait for the disk, and all others with it.
+                if let Ok(model) = &model {
+                    model.prefetch();
+                }
                 Command::Loaded(id, model.map(Arc::new), started.elapsed())
             }
-            Work::Fit(id, model) => {
+            Work::Fit(id, model, bytes) => {
                 let palette = caught(|| Palette::fit(&model));
                 drop(model);
-                Command::Fitted(id, palette)
+                Command::Fitted(id, palette, bytes)
             }
         };
         if answers.send(answer).is_err() {

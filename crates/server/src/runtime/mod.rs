@@ -48,13 +48,19 @@ pub(crate) struct Settings {
     /// Called before each action, as a part of it.
     #[cfg(test)]
     hook: tests::Hook,
+    /// Rows of a batch, whatever was measured.
+    #[cfg(test)]
+    rows: Option<usize>,
 }
 
 impl Settings {
     /// The place where tests break in; nothing otherwise.
     fn before(&self, action: &schedule::Action) -> Result<(), Failure> {
         #[cfg(test)]
-        unwind::caught(|| Ok((self.hook.0)(action)))?;
+        unwind::caught(|| {
+            (self.hook.0)(action);
+            Ok(())
+        })?;
         let _ = action;
         Ok(())
     }

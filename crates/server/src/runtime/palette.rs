@@ -19,13 +19,18 @@ const SQUARE: u32 = 2;
 /// Keeps the fit calm where a channel says nothing.
 const RIDGE: f64 = 1e-3;
 
+/// Width and height of the pictures that a model's map is fitted to.
+pub(super) fn side(model: &Model) -> u32 {
+    SIDE * model.info().multiple()
+}
+
 impl Palette {
     /// Fits the map to what the model's own VAE makes of coloured squares.
     ///
     /// # Errors
     /// The VAE gives values that are not finite.
     pub(super) fn fit(model: &Model) -> Result<Self> {
-        let side = SIDE * model.info().multiple();
+        let side = side(model);
         let channels = model.info().vae.latent_channels;
         let mut normal = vec![vec![0.0; channels + 1 + 3]; channels + 1];
         for seed in 0..PICTURES {

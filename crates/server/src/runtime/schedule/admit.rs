@@ -103,7 +103,7 @@ impl Schedule {
     fn has_turn(&self, facts: &Facts, active: usize) -> bool {
         let of_group = self.active().filter(|(_, entry)| entry.facts.group == facts.group);
         let rows: usize = of_group.map(|(_, entry)| entry.facts.rows).sum();
-        let wanted = rows < self.costs.target(facts.group) && active < self.limits.batch;
+        let wanted = rows < self.target(facts.group) && active < self.limits.batch;
         let served = |entry: &Entry| {
             entry.facts.owner == facts.owner && entry.facts.priority <= facts.priority
         };
@@ -146,7 +146,7 @@ impl Schedule {
     }
 
     /// The most that an action of one of the active samples takes on top of what is kept.
-    fn work(&self, sizes: &dyn Sizes) -> u64 {
+    pub(super) fn work(&self, sizes: &dyn Sizes) -> u64 {
         let groups: BTreeSet<Group> = self.active().map(|(_, entry)| entry.facts.group).collect();
         groups.into_iter().map(|group| work(group, sizes)).max().unwrap_or(0)
     }

@@ -32,7 +32,7 @@ impl Schedule {
     /// had of the device then.
     fn batch(&self, leader: TaskId, entry: &Entry, sizes: &dyn Sizes) -> Vec<TaskId> {
         let group = entry.facts.group;
-        let most_rows = self.costs.target(group);
+        let most_rows = self.target(group);
         // For each owner, those served longest ago come last, to be popped.
         let mut others: BTreeMap<Option<Uuid>, Vec<(TaskId, &Entry)>> = BTreeMap::new();
         for (id, entry) in self.active() {
@@ -78,9 +78,9 @@ impl Schedule {
         self.models.weights() + self.held(sizes) + sizes.step(group, samples) <= limit
     }
 
-    /// What all active samples and the threads keep, in bytes.
+    /// What all active samples, the threads and work beside them keep, in bytes.
     pub(super) fn held(&self, sizes: &dyn Sizes) -> u64 {
         let held = self.active().map(|(_, entry)| sizes.held(entry.facts.group));
-        sizes.threads() + held.sum::<u64>()
+        self.beside + sizes.threads() + held.sum::<u64>()
     }
 }

@@ -98,6 +98,9 @@ pub(super) struct Limits {
     pub(super) memory: Option<u64>,
     /// Bytes of weights.
     pub(super) weights: Option<u64>,
+    /// Rows of a batch, whatever was measured.
+    #[cfg(test)]
+    pub(super) rows: Option<usize>,
 }
 
 /// What samples take beside the weights, in bytes, as the models plan it.
@@ -132,6 +135,8 @@ pub(super) struct Schedule {
     turns: Shares<(Option<Uuid>, Group)>,
     costs: Costs,
     models: Residency,
+    /// Bytes of work beside tasks.
+    beside: u64,
     /// Counts services.
     clock: u64,
     /// Whether no task becomes active any more.
@@ -147,6 +152,7 @@ impl Schedule {
             turns: Shares::default(),
             costs: Costs::default(),
             models: Residency::default(),
+            beside: 0,
             clock: 0,
             closed: false,
         }
@@ -204,13 +210,21 @@ impl Schedule {
         self.models.evict(model);
     }
 
-    /// A model is in use for something beside its tasks, until it is `released`.
-    pub(super) fn hold(&mut self, model: ModelId) {
+    /// Takes `bytes` for work with a model beside its tasks, until they are released; `false` where
+    /// there is no room.
+    pub(super) fn hold(&mut self, model: ModelId, bytes: u64, sizes: &dyn Sizes) -> bool {
+        let used = self.models.weights() + self.held(sizes) + self.work(sizes) + bytes;
+        if self.limits.memory.is_some_and(|limit| used > limit) {
+            return false;
+        }
+        self.beside += bytes;
         self.models.active(model, true);
+        true
     }
 
-    /// The end of [`Schedule::hold`].
-    pub(super) fn release(&mut self, model: ModelId) {
+    /// The end of what began with [`Schedule::hold`].
+    pub(super) fn release(&mut self, model: ModelId, bytes: u64) {
+        self.beside -= bytes;
         self.models.active(model, false);
     }
 
@@ -256,6 +270,15 @@ impl Schedule {
         let turn = |facts: &Facts| (facts.owner, facts.group);
         self.turns.charge(nanos, all.iter().map(|(_, facts)| (turn(facts), part(facts))));
         all.iter().map(|(id, facts)| (*id, part(facts))).collect()
+    }
+
+    /// Rows that a batch of a group should have.
+    fn target(&self, group: Group) -> usize {
+        #[cfg(test)]
+        if let Some(rows) = self.limits.rows {
+            return rows;
+        }
+        self.costs.target(group)
     }
 
     fn active(&self) -> impl Iterator<Item = (&TaskId, &Entry)> {

@@ -10,22 +10,22 @@ fn steps(action: &Action) -> bool {
 #[tokio::test]
 async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images() {
     let (mut gate, hook) = gate(|action| *action == Action::Begin(id(0)));
-    let bench = With { hook, ..With::default() }.start();
+    let bench = With { hook, rows: Some(16), ..With::default() }.start();
     let first = bench.runtime.submit(task(0, mixed()[0].clone()));
     gate.reached().await;
     let mut events: Vec<Events> = vec![first];
     for (i, plan) in mixed().into_iter().enumerate().skip(1) {
         events.push(bench.runtime.submit(task(i as u32, plan)));
     }
-    let mut leaving: Vec<Events> = (20..24)
-        .map(|i| bench.runtime.submit(task(i, Plan { steps: 1000, ..plan(u64::from(i)) })))
-        .collect();
+    let endless = Plan { steps: 900, scheduler: Some(SchedulerKind::Ddim), ..plan(0) };
+    let mut leaving: Vec<Events> =
+        (20..24).map(|i| bench.runtime.submit(task(i, endless.clone()))).collect();
     gate.go_on();
     // One leaves before it has begun, one after its first step, one with its reader.
     bench.runtime.cancel(id(20));
     drop(leaving.pop());
     for events in &mut leaving[1..] {
-        while !matches!(events.recv().await, Some(Event::Step { .. })) {}
+        while !matches!(events.recv().await.unwrap(), Event::Step { .. }) {}
     }
     bench.runtime.cancel(id(21));
     bench.runtime.cancel(id(22));
@@ -33,10 +33,34 @@ async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images
         assert!(matches!(outcome(events).await, Outcome::Cancelled));
     }
     for (plan, events) in mixed().iter().zip(events) {
-        assert!(image(events).await == alone(&pocket(), plan), "{plan:?}");
+        assert!(image(events).await == alone(plan), "{plan:?}");
     }
-    assert!(bench.record.most("step") >= 4, "{:?}", bench.record.all("step"));
+    assert!(bench.record.most("step") >= 8, "{:?}", bench.record.all("step"));
     assert_eq!(bench.record.all("loaded").len(), 1);
+}
+
+#[tokio::test]
+async fn progress_tells_steps_and_warnings() {
+    let (mut gate, hook) = gate(|action| !steps(action));
+    let bench = With { hook, ..With::default() }.start();
+    let long = Plan { prompt: "boat ".repeat(200), ..plan(0) };
+    let mut events = bench.runtime.submit(task(0, long));
+    gate.reached().await;
+    gate.go_on();
+    let begun = events.recv().await;
+    assert!(
+        matches!(&begun, Some(Event::Begun { done: 0, total: 5, warnings }) if warnings.len() == 1),
+        "{begun:?}"
+    );
+    // PNDM repeats a step. The device waits before it decodes, with all steps told.
+    gate.reached().await;
+    let step = events.recv().await;
+    assert!(
+        matches!(step, Some(Event::Step { done: 5, total: 5, seconds }) if seconds > 0.0),
+        "{step:?}"
+    );
+    gate.go_on();
+    image(events).await;
 }
 
 #[tokio::test]
@@ -70,7 +94,7 @@ async fn suspended_images_go_on_elsewhere_with_the_same_bytes() {
         // What is not read in time is replaced, but the beginning has no successor.
         assert_eq!(begun, Some(step));
         let Outcome::Image { image, .. } = outcome else { panic!("{outcome:?}") };
-        assert!(image == alone(&pocket(), &plans[i]), "{i}");
+        assert!(image == alone(&plans[i]), "{i}");
     }
 }
 
@@ -82,7 +106,7 @@ async fn samples_that_can_finish_in_the_grace_period_do() {
     gate.reached().await;
     bench.runtime.drain(Duration::from_secs(600));
     drop(gate);
-    assert!(image(events).await == alone(&pocket(), &plan(3)));
+    assert!(image(events).await == alone(&plan(3)));
 }
 
 #[tokio::test]
@@ -100,10 +124,10 @@ async fn a_checkpoint_continues_the_image_and_a_foreign_one_is_left_aside() {
     let (seen, outcome) = all(resumed(plan(5), &bytes)).await;
     assert!(matches!(seen[0], Event::Begun { done, .. } if done == step), "{:?}", seen[0]);
     let Outcome::Image { image: whole, .. } = outcome else { panic!("{outcome:?}") };
-    assert!(whole == alone(&pocket(), &plan(5)));
+    assert!(whole == alone(&plan(5)));
     // Broken bytes, and the state of another plan.
     assert!(image(resumed(plan(5), &bytes[..40])).await == whole);
-    assert!(image(resumed(plan(6), &bytes)).await == alone(&pocket(), &plan(6)));
+    assert!(image(resumed(plan(6), &bytes)).await == alone(&plan(6)));
 }
 
 #[tokio::test]

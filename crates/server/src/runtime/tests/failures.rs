@@ -55,7 +55,7 @@ async fn a_panic_fails_its_batch_and_the_model_is_read_anew() {
     assert_eq!(failure.kind, FailureKind::Panicked);
     assert!(failure.message.contains("poison"), "{}", failure.message);
     for (i, events) in good.into_iter().enumerate() {
-        assert!(image(events).await == alone(&pocket(), &plan(i as u64)));
+        assert!(image(events).await == alone(&plan(i as u64)));
     }
     image(bench.runtime.submit(task(5, plan(5)))).await;
     assert_eq!(bench.record.all("loaded").len(), 2);
@@ -70,7 +70,7 @@ async fn a_task_takes_the_place_of_an_earlier_one_with_its_id() {
     let second = bench.runtime.submit(task(0, plan(1)));
     drop(gate);
     assert!(matches!(outcome(first).await, Outcome::Cancelled));
-    assert!(image(second).await == alone(&pocket(), &plan(1)));
+    assert!(image(second).await == alone(&plan(1)));
 }
 
 #[tokio::test]
@@ -81,5 +81,6 @@ async fn the_last_handle_suspends_what_is_in_flight() {
     gate.reached().await;
     drop(bench);
     drop(gate);
-    assert!(matches!(outcome(events).await, Outcome::Suspended(Some((1, _)))));
+    let outcome = outcome(events).await;
+    assert!(matches!(outcome, Outcome::Suspended(Some((1, _)))), "{outcome:?}");
 }

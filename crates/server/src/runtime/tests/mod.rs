@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use diffusion_engine::images::RgbImage;
@@ -21,7 +21,9 @@ use super::*;
 
 /// Called before each action of the device; it may wait, or panic.
 #[derive(Clone)]
-pub(super) struct Hook(pub(super) Arc<dyn Fn(&Action) + Send + Sync>);
+pub(super) struct Hook(pub(super) Call);
+
+type Call = Arc<dyn Fn(&Action) + Send + Sync>;
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +82,8 @@ struct With {
     options: Options,
     models_limit: Option<u64>,
     checkpoint_every: Duration,
-    hook: Arc<dyn Fn(&Action) + Send + Sync>,
+    rows: Option<usize>,
+    hook: Call,
 }
 
 impl Default for With {
@@ -89,6 +92,7 @@ impl Default for With {
             options: Options::default(),
             models_limit: None,
             checkpoint_every: Duration::MAX,
+            rows: None,
             hook: Arc::new(|_| {}),
         }
     }
@@ -105,6 +109,7 @@ impl With {
             checkpoint_every: self.checkpoint_every,
             preview_every: Duration::ZERO,
             hook: Hook(self.hook),
+            rows: self.rows,
         };
         let runtime = Runtime::start(settings, record.clone()).unwrap();
         Bench { runtime, engine, record }
@@ -188,12 +193,15 @@ fn mixed() -> Vec<Plan> {
     plans
 }
 
-/// What the engine makes of a plan, alone.
-fn alone(model: &ModelRef, plan: &Plan) -> RgbImage {
-    let engine = diffusion_engine::Runtime::new(Options::default()).unwrap();
-    let model = Model::open(&engine, &model.source).unwrap();
+/// What the engine makes of a plan on the demo model, alone.
+fn alone(plan: &Plan) -> RgbImage {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    let model = MODEL.get_or_init(|| {
+        let engine = diffusion_engine::Runtime::new(Options::default()).unwrap();
+        Model::open(&engine, &pocket().source).unwrap()
+    });
     let initial = plan.strength.map(|_| initial(plan));
-    generate(&model, plan, initial.as_ref(), |_| ControlFlow::Continue(())).unwrap()
+    generate(model, plan, initial.as_ref(), |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// Every event of a task that is read in time, and its outcome.
@@ -230,9 +238,7 @@ struct Gate {
 }
 
 /// A gate before the actions that `closed` names, and its hook.
-fn gate(
-    closed: impl Fn(&Action) -> bool + Send + Sync + 'static,
-) -> (Gate, Arc<dyn Fn(&Action) + Send + Sync>) {
+fn gate(closed: impl Fn(&Action) -> bool + Send + Sync + 'static) -> (Gate, Call) {
     let (reach, reached) = tokio::sync::mpsc::unbounded_channel();
     let (go_on, goes_on) = std::sync::mpsc::channel();
     let goes_on = Mutex::new(goes_on);
