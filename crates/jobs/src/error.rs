@@ -66,6 +66,15 @@ pub enum Error {
     #[error("this attempt has been superseded")]
     Superseded,
 
+    /// A field of what is asked is not valid.
+    #[error("{field}: {message}")]
+    Field {
+        /// The field.
+        field: String,
+        /// What is wrong, and what would do.
+        message: String,
+    },
+
     /// What is asked is not valid. The message names the field.
     #[error("{0}")]
     Invalid(String),
@@ -75,6 +84,11 @@ impl Error {
     /// An I/O error with its path.
     pub fn io(path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// A field that is not valid.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), message: message.into() }
     }
 
     /// Nothing of this kind has this id.

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod models;
 pub mod queue;
 pub mod records;
+pub mod request;
 mod settle;
 pub mod work;
 
@@ -21,3 +22,4 @@ pub use error::{Error, Result};
 pub use history::{Filter, Page};
 pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
 pub use queue::Queue;
+pub use request::Request;

@@ -8,11 +8,16 @@ mod dataset;
 mod embedded;
 mod http;
 mod interrupt;
+mod live;
 mod output;
-#[cfg_attr(not(test), expect(dead_code, reason = "the worker is to use it"))]
+mod pace;
+mod plan;
+mod resolve;
 mod runtime;
+mod supervisor;
 mod telemetry;
 mod whole;
+mod worker;
 
 use std::process::ExitCode;
 

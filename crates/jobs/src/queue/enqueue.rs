@@ -27,6 +27,36 @@ pub struct Idempotency {
     pub body_sha256: String,
 }
 
+/// Remembers the name of a request. Where it was used before, gives the job that it was used for,
+/// if the request is the same.
+macro_rules! remember {
+    ($tx:expr, $key:expr, $owner:expr, $job:expr, $now:expr) => {{
+        // Waits where another transaction has just used the same name.
+        let insert = "INSERT INTO idempotency_keys (owner, name, body_sha256, job_id, created_at) \
+                      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (owner, name) DO NOTHING";
+        let owner = $owner.unwrap_or(uuid::Uuid::nil());
+        let insert = sqlx::query(insert).bind(owner).bind(&$key.name).bind(&$key.body_sha256);
+        let inserted = insert.bind($job).bind($now).execute(&mut *$tx).await?;
+        if inserted.rows_affected() == 1 {
+            None
+        } else {
+            let select =
+                "SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = $1 AND name = $2";
+            let select = sqlx::query_as(select).bind(owner).bind(&$key.name);
+            let (job, body): (uuid::Uuid, String) = select.fetch_one(&mut *$tx).await?;
+            if body != $key.body_sha256 {
+                return Err($crate::Error::Conflict(format!(
+                    "Idempotency-Key {:?} was used for another request",
+                    $key.name
+                )));
+            }
+            Some(job)
+        }
+    }};
+}
+
+pub(super) use remember;
+
 /// A job that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
@@ -63,25 +93,10 @@ impl Queue {
                 .bind(id).bind(&job.kind).bind(State::Queued.name()).bind(Json(&job.request))
                 .bind(owner).bind(priority).bind(now)
                 .execute(&mut *tx).await?;
-            if let Some(key) = idempotency {
-                // Waits where another transaction has just used the same name.
-                let insert = "INSERT INTO idempotency_keys (owner, name, body_sha256, job_id, created_at) \
-                              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (owner, name) DO NOTHING";
-                let name = owner.unwrap_or(Uuid::nil());
-                let inserted = sqlx::query(insert)
-                    .bind(name).bind(&key.name).bind(&key.body_sha256).bind(id).bind(now)
-                    .execute(&mut *tx).await?;
-                if inserted.rows_affected() == 0 {
-                    let select = "SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = $1 AND name = $2";
-                    let (id, body): (Uuid, String) =
-                        sqlx::query_as(select).bind(name).bind(&key.name).fetch_one(&mut *tx).await?;
-                    if body != key.body_sha256 {
-                        return Err(Error::Conflict(format!(
-                            "Idempotency-Key {:?} was used for another request", key.name
-                        )));
-                    }
-                    return Ok(Accepted { id, is_new: false });
-                }
+            if let Some(key) = idempotency
+                && let Some(earlier) = remember!(tx, key, owner, id, now)
+            {
+                return Ok(Accepted { id: earlier, is_new: false });
             }
 
             let (total, each): (i64, i64) = sqlx::query_as(

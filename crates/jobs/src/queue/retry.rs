@@ -1,18 +1,32 @@
 //! Trying again what failed or was cancelled.
 
+use chrono::Utc;
 use uuid::Uuid;
 
-use super::{ImageArgs, Queue, REST, RiverRow as _, options, turn};
+use super::enqueue::remember;
+use super::{Idempotency, ImageArgs, Queue, REST, RiverRow as _, options, turn};
 use crate::database::transaction;
 use crate::{Error, Result};
 
 impl Queue {
-    /// Puts the failed and cancelled images of a job back into the queue, with the same plans.
+    /// Puts the failed and cancelled images of a job back into the queue, with the same plans. The
+    /// same `Idempotency-Key` does so once.
     ///
     /// # Errors
     /// There is no such job; [`Error::Conflict`] where it runs still or has nothing to retry.
-    pub async fn retry(&self, job: Uuid) -> Result<()> {
+    pub async fn retry(
+        &self,
+        job: Uuid,
+        owner: Option<Uuid>,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<()> {
+        let now = Utc::now();
         transaction!(&self.database, tx => {
+            if let Some(key) = idempotency
+                && remember!(tx, key, owner, job, now).is_some()
+            {
+                return Ok(());
+            }
             let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1 RETURNING state";
             let state: Option<String> =
                 sqlx::query_scalar(lock).bind(job).fetch_optional(&mut *tx).await?;

@@ -17,7 +17,7 @@ async fn failed_images_alone(fresh: &Fresh) {
     let failed = claimed.attempt.index;
     claimed.attempt.fail("no model").await.unwrap();
     claimed.end(Verdict::Ended);
-    bench.queue.retry(id).await.unwrap();
+    bench.queue.retry(id, None, None).await.unwrap();
     assert_eq!(bench.job(id).await.state, State::Queued);
     assert_eq!(bench.job(id).await.finished_at, None);
     let claimed = hand.next().await;
@@ -29,8 +29,8 @@ async fn failed_images_alone(fresh: &Fresh) {
 async fn only_what_ended(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let id = bench.ask(1).await;
-    assert!(matches!(bench.queue.retry(id).await, Err(Error::Conflict(_))));
+    assert!(matches!(bench.queue.retry(id, None, None).await, Err(Error::Conflict(_))));
     bench.queue.cancel(id).await.unwrap();
-    bench.queue.retry(id).await.unwrap();
+    bench.queue.retry(id, None, None).await.unwrap();
     assert_eq!(bench.states(id).await, (State::Queued, vec![State::Queued]));
 }

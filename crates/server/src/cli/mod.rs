@@ -9,6 +9,7 @@ mod keys;
 mod models;
 mod run;
 mod serve;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Command {
     #[command(name = "dumpdata")]
     DumpData(fixtures::DumpData),
     Serve(serve::Serve),
+    #[command(hide = true)]
+    Worker(worker::Worker),
     Config(config::Config),
     Keys(keys::Keys),
 }
@@ -58,6 +61,7 @@ impl Cli {
             Command::LoadData(command) => command.execute(),
             Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
+            Command::Worker(command) => command.execute(),
             Command::Config(command) => command.execute(),
             Command::Keys(command) => command.execute(),
         }

@@ -214,6 +214,13 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// The folder of results, of pictures that jobs are drawn from, and of samples in flight.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.data.join("artifacts")
+    }
+}
+
 impl Queue {
     /// How long running work has to finish when the server is stopped.
     pub(crate) fn grace(&self) -> Duration {

@@ -54,9 +54,34 @@ pub(super) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
     use axum::http::HeaderName;
+    use axum::routing::post;
+    use tower::ServiceExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn open_routes_let_any_page_call() {
+        let router = Router::new().route("/", post(|| async {})).layer(open());
+        let request = |method: &str| {
+            Request::builder()
+                .method(method)
+                .header(ORIGIN, "http://example.org")
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "content-type,x-csrftoken")
+                .body(Body::empty())
+                .unwrap()
+        };
+        let preflight = router.clone().oneshot(request("OPTIONS")).await.unwrap();
+        let header = |name: &str| preflight.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(header("access-control-allow-origin"), "*");
+        assert_eq!(header("access-control-allow-methods"), "POST");
+        assert_eq!(header("access-control-allow-headers"), "content-type,x-csrftoken");
+        let answer = router.oneshot(request("POST")).await.unwrap();
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    }
 
     #[test]
     fn origins() {

@@ -67,6 +67,9 @@ struct Checks {
     /// There is a model to draw with
     #[schema(example = "ok")]
     models: String,
+    /// A worker makes images; without one, jobs are taken and wait
+    #[schema(example = "ok")]
+    worker: String,
     /// The server is not about to stop
     #[schema(example = "ok")]
     running: String,
@@ -93,11 +96,13 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Response {
     let models = Catalogue::discover(state.config.storage.models.as_deref())
         .is_ok_and(|models| !models.all().is_empty());
     let stopping = state.stopping.is_cancelled();
+    let worker = state.supervisor.is_ready();
     let ready = database.is_ok() && storage.is_ok() && models && !stopping;
     let checks = Checks {
         database: well(database.is_err().then_some("does not answer; the log says more")),
         storage: well(storage.is_err().then_some("cannot be written to; the log says more")),
         models: well((!models).then_some("there is no model")),
+        worker: well((!worker).then_some("is not running; the log says more")),
         running: well(stopping.then_some("the server is stopping")),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -140,3 +140,110 @@ async fn rest(error: &io::Error) {
         sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Bytes;
+    use axum::routing::get;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// Serves a router on a free port.
+    async fn started(
+        router: Router,
+        limits: Limits,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let stopped = stop.clone();
+        let served = tokio::spawn(async move {
+            serve(listener, router, &limits, stopped, Duration::from_secs(60)).await;
+        });
+        (address, stop, served)
+    }
+
+    /// Tells when it is dropped.
+    struct Dropped(Arc<Notify>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_ends_with_its_client() {
+        let (begun, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handler = {
+            let (begun, ended) = (begun.clone(), ended.clone());
+            move || async move {
+                let _dropped = Dropped(ended);
+                begun.notify_one();
+                std::future::pending::<()>().await;
+            }
+        };
+        let router = Router::new().route("/", get(handler));
+        let (address, _, _) = started(router, Limits::default()).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(GET).await.unwrap();
+        begun.notified().await;
+        drop(client);
+        ended.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_cut() {
+        let ended = Arc::new(Notify::new());
+        let handler = {
+            let ended = ended.clone();
+            move || async move {
+                let endless = stream::unfold(Dropped(ended), |dropped| async move {
+                    Some((Ok::<_, Infallible>(Bytes::from(vec![0; 1 << 20])), dropped))
+                });
+                Body::from_stream(endless)
+            }
+        };
+        let router = Router::new().route("/", get(handler));
+        let limits = Limits { unread_seconds: NonZeroU32::MIN, ..Limits::default() };
+        let (address, _, _) = started(router, limits).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(GET).await.unwrap();
+        ended.notified().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_answered_is_finished() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handler = {
+            let (begun, go_on) = (begun.clone(), go_on.clone());
+            move || async move {
+                begun.notify_one();
+                go_on.notified().await;
+                "finished"
+            }
+        };
+        let router = Router::new().route("/", get(handler));
+        let (address, stop, served) = started(router, Limits::default()).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(GET).await.unwrap();
+        begun.notified().await;
+        stop.cancel();
+        // Nobody new is let in.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go_on.notify_one();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("finished"), "{answer}");
+        served.await.unwrap();
+    }
+}

@@ -11,19 +11,24 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::device::Device;
+
 /// Every metric of the process.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     /// Traffic, errors and latency.
     pub(crate) http: Http,
+    /// The worker and its device.
+    pub(crate) device: Device,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("diffusion_server");
         let http = Http::new(&mut registry);
-        Self { http, registry: Arc::new(registry) }
+        let device = Device::new(&mut registry);
+        Self { http, device, registry: Arc::new(registry) }
     }
 
     /// The text that is scraped.

@@ -1,6 +1,7 @@
 //! What operators see: logs, traces and metrics.
 
 mod log;
+mod device;
 mod metrics;
 mod traces;
 

@@ -101,7 +101,8 @@ fn a_key_is_sent_in_three_ways_and_allows_what_it_says() {
 #[test]
 fn a_revoked_key_is_refused_beside_a_running_server() {
     let data = Data::new();
-    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0", "--demand-keys"], &[]);
+    let variables = [("DIFFUSION_SERVER_REQUESTS_PER_MINUTE", "0")];
+    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0", "--demand-keys"], &variables);
     let cli = |args: &[&str]| {
         let output = execute(&[args, &["--data", data.as_str()]].concat(), &[]);
         assert!(output.status.success(), "{output:?}");
@@ -124,6 +125,22 @@ fn a_revoked_key_is_refused_beside_a_running_server() {
 
     let output = execute(&["keys", "create", "x", "--scope", "fly", "--data", data.as_str()], &[]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_key_revoked_over_http_is_refused_at_once() {
+    let data = Data::new();
+    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0", "--demand-keys"], &[]);
+    let admin = first(&server);
+    let new = json!({"name": "other", "scopes": ["admin"]});
+    let made = bearer(&server, "POST", "/api/v1/keys", &admin, &new).json();
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(list(&server, key).status, 200);
+    let path = format!("/api/v1/keys/{}", made["id"].as_str().unwrap());
+    let revoked = bearer(&server, "DELETE", &path, &admin, &Value::Null);
+    assert_eq!(revoked.status, 200, "{}", revoked.text());
+    assert!(revoked.json()["revoked_at"].is_string());
+    list(&server, key).problem(401);
 }
 
 #[test]

@@ -138,7 +138,7 @@ pub(in crate::http) async fn create(
 
 /// Revoke an API key
 ///
-/// It is refused within two seconds, for good.
+/// It is refused from now on, for good; by other servers of the same database within two seconds.
 #[utoipa::path(
     delete,
     path = "/api/v1/keys/{id}",
@@ -153,6 +153,7 @@ pub(in crate::http) async fn revoke(
     Path(id): Path<Uuid>,
 ) -> Result<Json<Key>> {
     let key = keys::revoke(&state.database, id).await?;
+    state.keyring.forget(id);
     tracing::info!(key = %key.id, "API key revoked");
     Ok(Json(key.into()))
 }
