@@ -1,5 +1,7 @@
 //! What is told in words: lines for the terminal, and what a PNG says of how it was made.
 
+use std::io::Write;
+
 use diffusion_engine::images::{RgbImage, encode_png};
 use diffusion_engine::{Plan, Precision, SchedulerKind};
 
@@ -10,6 +12,18 @@ pub(crate) fn one_line(text: &str) -> String {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
+}
+
+/// Prints what may be long. A reader that has seen enough, such as `head`, is no failure.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// A PNG that tells how it was made: the `parameters` text that tools of the field read, and the

@@ -11,7 +11,7 @@ use diffusion_jobs::fixtures::{self, Object};
 
 use super::data;
 use crate::config::DataArgs;
-use crate::output::one_line;
+use crate::output::{self, one_line};
 use crate::whole;
 
 /// Load images and models from Django fixtures
@@ -116,7 +116,7 @@ impl DumpData {
         let text = fixtures::write(objects);
         match &self.output {
             Some(path) => whole::write(path, text.as_bytes())?,
-            None => print!("{text}"),
+            None => output::print(&text)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,5 +1,6 @@
 //! `diffusion-server images`: the data set.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use diffusion_jobs::images::{DEFAULT_OWNER, Image};
 use super::data::{self, EditArgs};
 use crate::config::{DataArgs, Storage};
 use crate::dataset::{self, ImageView, Pictures};
-use crate::output::one_line;
+use crate::output::{self, one_line};
 
 /// List, add, edit and remove the images of the data set
 #[derive(Debug, Args)]
@@ -142,16 +143,17 @@ impl List {
         let views: Vec<ImageView> =
             images.into_iter().map(|image| ImageView::new(image, &pictures)).collect();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&views)?);
+            output::print(&(serde_json::to_string_pretty(&views)? + "\n"))?;
             return Ok(());
         }
-        println!("{:36}  OWNER / NAME", "ID");
+        let mut table = format!("{:36}  OWNER / NAME\n", "ID");
         for view in views {
-            println!("{}  {} / {}", view.id, one_line(&view.owner), one_line(&view.name));
+            writeln!(table, "{}  {} / {}", view.id, one_line(&view.owner), one_line(&view.name))?;
             if let Some(why) = view.unavailable_because {
-                println!("{:36}  not available: {}: {why}", "", one_line(&view.path));
+                writeln!(table, "{:36}  not available: {}: {why}", "", one_line(&view.path))?;
             }
         }
+        output::print(&table)?;
         Ok(())
     }
 }

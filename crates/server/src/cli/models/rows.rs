@@ -1,5 +1,6 @@
 //! `diffusion-server models list|add|edit|remove`: the models that were made known.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -9,7 +10,7 @@ use diffusion_jobs::models::{DEFAULT_HOST, Model};
 use crate::cli::data::{self, EditArgs};
 use crate::config::{DataArgs, Storage};
 use crate::dataset::{ModelView, Shelf};
-use crate::output::one_line;
+use crate::output::{self, one_line};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -128,22 +129,24 @@ impl List {
         let views: Vec<ModelView> =
             models.into_iter().map(|model| ModelView::of_row(model, &shelf)).collect();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&views)?);
+            output::print(&(serde_json::to_string_pretty(&views)? + "\n"))?;
             return Ok(());
         }
-        println!("{:36}  FAMILY  OWNER / NAME", "ID");
+        let mut table = format!("{:36}  FAMILY  OWNER / NAME\n", "ID");
         for view in &views {
-            println!(
+            writeln!(
+                table,
                 "{:36}  {:6}  {} / {}",
                 view.id.map(|id| id.to_string()).unwrap_or_default(),
                 view.family.as_deref().unwrap_or("-"),
                 one_line(view.owner.as_deref().unwrap_or_default()),
                 one_line(&view.name),
-            );
+            )?;
             if let Some(why) = &view.unavailable_because {
-                println!("{:36}  not available: {}", "", one_line(why));
+                writeln!(table, "{:36}  not available: {}", "", one_line(why))?;
             }
         }
+        output::print(&table)?;
         Ok(())
     }
 }
