@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::live::Live;
 use crate::pace::Pace;
 use crate::telemetry::Metrics;
-use crate::worker::link::{FromWorker, ToWorker};
 use crate::worker::ALIVE;
+use crate::worker::link::{FromWorker, ToWorker};
 
 /// A worker that has said nothing for this long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -199,12 +199,16 @@ impl Keeper {
             }
             Ok(FromWorker::Alive) => {}
             Ok(FromWorker::Device(event)) => self.listeners.metrics.device.observe(&event),
-            Ok(FromWorker::Made { seconds }) => self.listeners.pace.finished(Instant::now(), seconds),
+            Ok(FromWorker::Made { seconds }) => {
+                self.listeners.pace.finished(Instant::now(), seconds)
+            }
             Ok(FromWorker::Changed(job)) => self.listeners.live.changed(job),
             Ok(FromWorker::Step { job, index, done, total, seconds }) => {
                 self.listeners.live.step(job, index, done, total, seconds);
             }
-            Ok(FromWorker::Preview { job, index, png }) => self.listeners.live.preview(job, index, png),
+            Ok(FromWorker::Preview { job, index, png }) => {
+                self.listeners.live.preview(job, index, png)
+            }
             Err(error) => tracing::warn!(%error, "the worker's message is not understood"),
         }
     }

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn keys_of_requests() {
-        let of = |value: &str, body: &str| idempotency(&headers("idempotency-key", value), "/r", &body);
+        let of =
+            |value: &str, body: &str| idempotency(&headers("idempotency-key", value), "/r", &body);
         let hash = |body| of("k", body).unwrap().unwrap().body_sha256;
         assert_eq!(hash("a"), hash("a"));
         assert_ne!(hash("a"), hash("b"));

@@ -164,7 +164,9 @@ fn read(body: &[u8]) -> Result<Draw, Problem> {
         return Err(Problem::bad_request("prompt_list: at least one prompt is needed"));
     }
     if draw.image_list.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Problem::bad_request("image_list: name an image, or leave the list out for all"));
+        return Err(Problem::bad_request(
+            "image_list: name an image, or leave the list out for all",
+        ));
     }
     Ok(draw)
 }

@@ -54,6 +54,25 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// With states written out every five seconds, and previews every second.
+    pub(crate) fn new(
+        engine: diffusion_engine::Runtime,
+        max_batch: usize,
+        models_limit: Option<u64>,
+    ) -> Self {
+        Self {
+            engine,
+            max_batch,
+            models_limit,
+            checkpoint_every: Duration::from_secs(5),
+            preview_every: Duration::from_secs(1),
+            #[cfg(test)]
+            hook: tests::Hook(Arc::new(|_| {})),
+            #[cfg(test)]
+            rows: None,
+        }
+    }
+
     /// The place where tests break in; nothing otherwise.
     fn before(&self, action: &schedule::Action) -> Result<(), Failure> {
         #[cfg(test)]

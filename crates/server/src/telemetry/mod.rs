@@ -1,7 +1,7 @@
 //! What operators see: logs, traces and metrics.
 
-mod log;
 mod device;
+mod log;
 mod metrics;
 mod traces;
 

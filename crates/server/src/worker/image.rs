@@ -260,5 +260,6 @@ fn picture(bytes: &[u8], width: u32, height: u32) -> diffusion_engine::Result<Rg
 /// Runs what would hold up other tasks on a thread of its own.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Bad> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.context("a thread of the worker broke down").map_err(|error| Bad::Passing(format!("{error:#}")))
+    done.context("a thread of the worker broke down")
+        .map_err(|error| Bad::Passing(format!("{error:#}")))
 }

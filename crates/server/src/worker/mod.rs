@@ -31,12 +31,6 @@ use crate::runtime::{Runtime, Settings};
 /// How often a worker says that it lives.
 pub(crate) const ALIVE: Duration = Duration::from_secs(2);
 
-/// How often the state of a sample is stored, at the most.
-const CHECKPOINTS: Duration = Duration::from_secs(5);
-
-/// How often an unfinished image is shown, at the most.
-const PREVIEWS: Duration = Duration::from_secs(1);
-
 /// Samples in a batch where nothing is configured; the runtime learns how many are worth it.
 const MAX_BATCH: usize = 8;
 
@@ -62,20 +56,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let outbox = Outbox::start()?;
     let max_batch = config.engine.max_batch.map_or(MAX_BATCH, Into::into);
     let memory = config.engine.memory.map(|size| size.0);
-    let settings = Settings {
-        engine: diffusion_engine::Runtime::new(Options {
-            threads: config.engine.threads,
-            memory_limit: memory,
-            precision: config.engine.precision,
-            ..Options::default()
-        })?,
-        max_batch,
-        models_limit: memory,
-        checkpoint_every: CHECKPOINTS,
-        preview_every: PREVIEWS,
-        #[cfg(test)]
-        hook: Default::default(),
-    };
+    let engine = diffusion_engine::Runtime::new(Options {
+        threads: config.engine.threads,
+        memory_limit: memory,
+        precision: config.engine.precision,
+        ..Options::default()
+    })?;
+    let settings = Settings::new(engine, max_batch, memory);
     let runtime = Runtime::start(settings, Arc::new(outbox.clone()))?;
     let in_hand = InHand::new();
     let images = Images {

@@ -65,15 +65,17 @@ pub(in crate::http) async fn output(
     let Job { id, .. } = visible(&state, identity, id).await?;
     let images = state.database.job_images(id).await?;
     let image = images.into_iter().find(|image| image.output_name == name);
-    let image = image.ok_or_else(|| {
-        Problem::not_found(format!("job {id} has no image {name:?}"))
-    })?;
+    let image =
+        image.ok_or_else(|| Problem::not_found(format!("job {id} has no image {name:?}")))?;
     send(&state, &image, &headers).await
 }
 
 async fn send(state: &AppState, image: &JobImage, headers: &HeaderMap) -> Result<Response> {
     let Some(hash) = &image.sha256 else {
-        let text = format!("image {} of job {} is not there: it is {}", image.idx, image.job_id, image.state);
+        let text = format!(
+            "image {} of job {} is not there: it is {}",
+            image.idx, image.job_id, image.state
+        );
         return Err(Problem::not_found(text));
     };
     let tag = format!("\"{hash}\"");
@@ -92,7 +94,9 @@ async fn send(state: &AppState, image: &JobImage, headers: &HeaderMap) -> Result
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("image/png"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
-    for (header, value) in [(ETAG, tag), (CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""))] {
+    for (header, value) in
+        [(ETAG, tag), (CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""))]
+    {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(header, value);
         }

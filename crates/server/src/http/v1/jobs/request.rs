@@ -103,7 +103,8 @@ impl TryFrom<NewJob> for Request {
     type Error = Error;
 
     fn try_from(new: NewJob) -> Result<Self, Error> {
-        let one_of = |one: Option<String>, many: Option<Vec<String>>, name: &str| match (one, many) {
+        let one_of = |one: Option<String>, many: Option<Vec<String>>, name: &str| match (one, many)
+        {
             (Some(_), Some(_)) => {
                 Err(Error::field(name, format!("give either {name} or {name}s, not both")))
             }
@@ -112,12 +113,17 @@ impl TryFrom<NewJob> for Request {
         };
         let inputs = match (new.init_image, new.images) {
             (Some(_), Some(_)) => {
-                return Err(Error::field("init_image", "give either init_image or images, not both"));
+                return Err(Error::field(
+                    "init_image",
+                    "give either init_image or images, not both",
+                ));
             }
             (Some(one), None) => vec![input("init_image", one)?],
             (None, many) => {
                 let named = many.unwrap_or_default().into_iter().enumerate();
-                named.map(|(i, text)| input(&format!("images[{i}]"), text)).collect::<Result<_, _>>()?
+                named
+                    .map(|(i, text)| input(&format!("images[{i}]"), text))
+                    .collect::<Result<_, _>>()?
             }
         };
         Ok(Self {
@@ -182,12 +188,16 @@ mod tests {
     fn one_or_several() {
         let request = read(json!({"kind": "txt2img", "prompt": "a"})).unwrap();
         assert_eq!((request.prompts, request.count), (vec!["a".to_owned()], 1));
-        let request = read(json!({"kind": "random", "prompts": ["a", "b"], "models": ["m"]})).unwrap();
+        let request =
+            read(json!({"kind": "random", "prompts": ["a", "b"], "models": ["m"]})).unwrap();
         assert_eq!((request.prompts.len(), request.models.len()), (2, 1));
         for (both, field) in [
             (json!({"kind": "random", "prompt": "a", "prompts": ["b"]}), "prompt"),
             (json!({"kind": "random", "prompt": "a", "model": "m", "models": []}), "model"),
-            (json!({"kind": "random", "prompt": "a", "init_image": "m", "images": []}), "init_image"),
+            (
+                json!({"kind": "random", "prompt": "a", "init_image": "m", "images": []}),
+                "init_image",
+            ),
         ] {
             let error = read(both).unwrap_err().to_string();
             assert!(error.starts_with(field), "{error}");

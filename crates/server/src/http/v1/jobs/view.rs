@@ -137,9 +137,10 @@ impl ImageView {
     fn new(image: JobImage, live: &View) -> serde_json::Result<Self> {
         let ImagePlan { model, plan, .. } = serde_json::from_value(image.plan.0)?;
         let known = (image.state == State::Running).then(|| live.images.get(&image.idx)).flatten();
-        let url = image.sha256.as_ref().map(|_| {
-            format!("/api/v1/jobs/{}/images/{}", image.job_id, image.idx)
-        });
+        let url = image
+            .sha256
+            .as_ref()
+            .map(|_| format!("/api/v1/jobs/{}/images/{}", image.job_id, image.idx));
         Ok(Self {
             index: image.idx,
             state: image.state.into(),
