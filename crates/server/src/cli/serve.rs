@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
 use crate::dataset;
+use crate::housekeeping;
 use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
 use crate::live::Live;
 use crate::pace::Pace;
@@ -81,6 +82,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
         served.clone(),
         grace,
     );
+    tokio::spawn(housekeeping::keep(
+        database.clone(),
+        artifacts.clone(),
+        config.clone(),
+        metrics.clone(),
+        stopping.clone(),
+    ));
     let state = AppState::new(Parts {
         database,
         queue,

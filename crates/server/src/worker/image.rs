@@ -76,7 +76,7 @@ impl Work for Images {
             }
             Err(Bad::Permanent(error)) => {
                 tracing::warn!(%job, index = attempt.index, %error, "image failed");
-                self.end(|| attempt.fail(&error)).await
+                self.end(&attempt, End::Failed(&error)).await
             }
             Err(Bad::Passing(error)) => {
                 tracing::warn!(%job, index = attempt.index, %error, "attempt failed");
@@ -224,32 +224,48 @@ impl Images {
         let png = blocking(move || output::png(&image, &plan.model, precision, &plan.plan)).await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
-        let sha256 = self.artifacts.put(Kind::Image, png).await?;
+        let sha256 = self.artifacts.put(Kind::Image, png.clone()).await?;
         self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
-        Ok(self.end(|| attempt.publish(&file)).await)
+        Ok(self.end(attempt, End::Made(&file, &png)).await)
     }
 
     /// Writes an attempt's end, and waits for the database as long as it takes: what was computed
     /// is not thrown away for an outage.
-    async fn end<F: Future<Output = diffusion_jobs::Result<()>>>(
-        &self,
-        write: impl Fn() -> F,
-    ) -> Verdict {
+    async fn end(&self, attempt: &Attempt, end: End<'_>) -> Verdict {
         loop {
-            match write().await {
+            let written = match end {
+                End::Made(file, _) => attempt.publish(file).await,
+                End::Failed(error) => attempt.fail(error).await,
+            };
+            match written {
                 Ok(()) | Err(Error::Superseded) => return Verdict::Ended,
                 Err(error) if error.is_outage() => {
-                    tracing::warn!(%error, "an image waits for the database");
+                    tracing::warn!(job = %attempt.job, %error, "an image waits for the database");
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "an image cannot be recorded");
+                    tracing::error!(job = %attempt.job, %error, "an image cannot be recorded");
                     return Verdict::Again;
                 }
             }
+            if let End::Made(_, png) = end
+                // What no row speaks of for long is swept: it must be new when it is published.
+                && let Err(error) = self.artifacts.put(Kind::Image, png.clone()).await
+            {
+                tracing::warn!(job = %attempt.job, %error, "an image was not stored again");
+            }
         }
     }
+}
+
+/// How an attempt ends in the record.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// With a file, and its bytes.
+    Made(&'a Published, &'a Bytes),
+    /// With an error.
+    Failed(&'a str),
 }
 
 /// A stored picture at the plan's size.
