@@ -73,7 +73,7 @@ impl Database {
     /// Removes the jobs that ended first until their images' files take `excess` bytes.
     async fn make_room(&self, excess: u64) -> Result<u64> {
         let select = "SELECT jobs.id, COALESCE(CAST(sum(bytes) AS BIGINT), 0) FROM jobs \
-                      JOIN job_images ON job_id = jobs.id WHERE finished_at IS NOT NULL \
+                      JOIN job_images ON job_id = jobs.id WHERE jobs.finished_at IS NOT NULL \
                       AND jobs.state NOT IN ('queued', 'running') \
                       GROUP BY jobs.id ORDER BY min(jobs.finished_at) LIMIT 1000";
         let jobs: Vec<(Uuid, i64)> =
