@@ -3,7 +3,9 @@
 mod bench;
 mod full_size;
 mod goldens;
+mod notebook;
 mod pocket;
+mod python;
 mod test;
 mod verify;
 mod workspace;
@@ -20,6 +22,8 @@ enum Task {
     Test,
     /// Make the golden files of the tests anew, with the reference implementation in Python
     Goldens,
+    /// Execute the notebook against a server of its own
+    Notebook,
     /// Test the training code of the demo models, in a Python environment below `target`
     Pocket,
     Bench(bench::Bench),
@@ -39,6 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match task {
         Task::Test => test::run()?,
         Task::Goldens => goldens::run()?,
+        Task::Notebook => notebook::run()?,
         Task::Pocket => pocket::run()?,
         Task::Bench(bench) => bench.execute()?,
         Task::BenchEngine(engine) => engine.execute()?,

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{pocket, workspace};
+use crate::{notebook, pocket, workspace};
 
 /// The checks that cargo runs: what they are called, and its arguments.
 const CHECKS: [(&str, &[&str]); 4] = [
@@ -35,6 +35,7 @@ pub(crate) fn run() -> Result<()> {
         Some(mut deny) => check("dependencies", deny.args(DENY))?,
         None => println!("== skipped: dependencies (cargo install --locked cargo-deny)"),
     }
+    notebook::run()?;
     pocket::run_if_installed()?;
     println!("== all checks passed");
     Ok(())
