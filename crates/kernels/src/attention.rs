@@ -156,8 +156,8 @@ struct Queries<'a> {
     shape: &'a AttentionShape,
     head: usize,
     rows: Range<usize>,
-    keys: Panels<'a>,
-    values: Panels<'a>,
+    keys: Panels<'a, Level>,
+    values: Panels<'a, Level>,
     out: &'a Disjoint<'a>,
     /// Room for the scaled queries, `[runs of head_dim, rows, ROW_STRIDE]`.
     queries: &'a mut [f32],
@@ -201,7 +201,15 @@ impl Task for Queries<'_> {
             for (run, piece) in runs(head_dim).zip(queries.chunks_exact(count * ROW_STRIDE)) {
                 // SAFETY: the instruction set is the caller's promise.
                 unsafe {
-                    multiply::<S>(piece, count, self.keys, block.clone(), run, scores, ROW_STRIDE);
+                    multiply::<Level, S>(
+                        piece,
+                        count,
+                        self.keys,
+                        block.clone(),
+                        run,
+                        scores,
+                        ROW_STRIDE,
+                    );
                 }
             }
             for (i, row) in self.rows.clone().enumerate() {
@@ -217,7 +225,7 @@ impl Task for Queries<'_> {
             }
             // SAFETY: as above.
             unsafe {
-                multiply::<S>(scores, count, self.values, 0..head_dim, block, sums, stride);
+                multiply::<Level, S>(scores, count, self.values, 0..head_dim, block, sums, stride);
             }
         }
         for (i, row) in self.rows.clone().enumerate() {

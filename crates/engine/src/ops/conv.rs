@@ -42,7 +42,7 @@ impl Conv2d {
         let packed = packing.place(
             kernel * kernel * in_channels,
             || ConvWeights::most_bytes(out_channels, in_channels, kernel),
-            || int8::ConvWeights::bytes_for(out_channels, in_channels, kernel),
+            || int8::ConvWeights::most_bytes(out_channels, in_channels, kernel),
         );
         let padding = (kernel / 2, kernel / 2);
         Ok(Self { weight, packed, bias, in_channels, out_channels, kernel, stride: 1, padding })
@@ -88,7 +88,8 @@ impl Conv2d {
             }
             Form::Int8(place) => {
                 let pack = || int8::ConvWeights::pack(stored, bytes, shape);
-                int8::conv2d(out, x, &place.get(|_| true, pack), shape, epilogue);
+                let weights = place.get(|kept| kept.fits(shape), pack);
+                int8::conv2d(out, x, &weights, shape, epilogue);
             }
         }
     }

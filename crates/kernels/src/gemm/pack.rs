@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::arithmetic::Arithmetic;
 use crate::parallel::volume;
 use crate::scratch::{Buffer, with_rows};
 use crate::simd::{Level, PANEL_VECTORS};
@@ -89,9 +90,8 @@ impl Packed {
         self.columns
     }
 
-    pub(crate) fn view(&self) -> Panels<'_> {
-        let Self { depth, columns, level, values } = self;
-        Panels { depth: *depth, columns: *columns, level: *level, values }
+    pub(crate) fn view(&self) -> Panels<'_, Level> {
+        Panels::new(self.level, self.depth, self.columns, &self.values)
     }
 }
 
@@ -186,28 +186,30 @@ impl Gated {
 }
 
 /// Columns of a full panel.
-pub(crate) fn packed_columns(level: Level) -> usize {
+pub(crate) fn packed_columns(level: impl Arithmetic) -> usize {
+    const { assert!(GATE_GROUP.is_power_of_two()) };
     PANEL_VECTORS * level.lanes()
 }
 
-/// Values of a packed matrix: its columns rounded up to whole vectors.
-pub(crate) fn packed_len(level: Level, depth: usize, columns: usize) -> usize {
+/// Numbers of a packed matrix: its columns rounded up to whole vectors.
+pub(crate) fn packed_len(level: impl Arithmetic, depth: usize, columns: usize) -> usize {
     depth * columns.next_multiple_of(level.lanes())
 }
 
 /// A packed matrix whose memory is somebody else's.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
+pub(crate) struct Panels<'a, A: Arithmetic> {
     depth: usize,
     columns: usize,
-    level: Level,
-    values: &'a [f32],
+    level: A,
+    numbers: &'a [A::Right],
 }
 
-impl<'a> Panels<'a> {
-    pub(crate) fn new(level: Level, depth: usize, columns: usize, values: &'a [f32]) -> Self {
-        assert_eq!(values.len(), packed_len(level, depth, columns), "packed length");
-        Self { depth, columns, level, values }
+impl<'a, A: Arithmetic> Panels<'a, A> {
+    /// `numbers`, four bytes each, are those of the right operand.
+    pub(crate) fn new(level: A, depth: usize, columns: usize, numbers: &'a [f32]) -> Self {
+        assert_eq!(numbers.len(), packed_len(level, depth, columns), "packed length");
+        Self { depth, columns, level, numbers: bytemuck::cast_slice(numbers) }
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -218,11 +220,11 @@ impl<'a> Panels<'a> {
         self.columns
     }
 
-    pub(crate) fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> A {
         self.level
     }
 
-    pub(crate) fn values(&self) -> &'a [f32] {
-        self.values
+    pub(crate) fn numbers(&self) -> &'a [A::Right] {
+        self.numbers
     }
 }

@@ -14,9 +14,9 @@ mod conv;
 mod gemm;
 mod level;
 mod linear;
-mod micro;
 mod pack;
 mod quantise;
+mod winograd;
 
 pub use conv::{ConvWeights, conv2d, conv2d_scratch};
 pub use linear::{linear, linear_gated, linear_scratch};
