@@ -21,6 +21,9 @@ pub struct Conv2d {
     padding: (usize, usize),
 }
 
+/// Channels below which a convolution is always in `f32`.
+const NARROW: usize = 64;
+
 impl Conv2d {
     /// Loads `{name}.weight` and `{name}.bias` as a convolution of stride 1 that keeps the size.
     ///
@@ -37,8 +40,9 @@ impl Conv2d {
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
         // 1×1 convolutions carry what skips around the others: an error there stays, and they are
-        // a small part of the work.
-        let packing = if kernel == 1 { &packing.in_f32() } else { packing };
+        // a small part of the work. Over few channels integers gain little, and cost as much.
+        let exact = kernel == 1 || in_channels.min(out_channels) < NARROW;
+        let packing = if exact { &packing.in_f32() } else { packing };
         let packed = packing.place(
             kernel * kernel * in_channels,
             || ConvWeights::most_bytes(out_channels, in_channels, kernel),

@@ -135,7 +135,8 @@ pub(crate) fn gemms<'a, A: Arithmetic>(
                 unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
             let sums = bytemuck::cast_slice_mut(sums);
             let (a, b) = (a(product), b(product));
-            b.level().compute(FromChunks { a, rows: part, b, sums, stride });
+            let columns = 0..b.columns();
+            b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride });
         },
     );
 }
@@ -158,7 +159,7 @@ fn block<A: Arithmetic>(
     with_tile(rows.len() * stride, |sums| {
         let sums = bytemuck::cast_slice_mut(sums);
         with_rows(rows.len() * ROW_STRIDE, |chunk| {
-            b.level().compute(FromRows {
+            b.level().compute(RowsProduct {
                 a,
                 rows: rows.clone(),
                 b,
@@ -239,30 +240,32 @@ fn run_size(depth: usize) -> usize {
     depth.div_ceil(count).next_multiple_of(16).min(MAX_DEPTH)
 }
 
-/// Some rows of a product whose left operand needs no gathering.
-struct FromChunks<'a, A: Arithmetic> {
-    a: Chunked<'a, A::Left>,
-    rows: Range<usize>,
-    b: Panels<'a, A>,
-    sums: &'a mut [A::Sum],
-    stride: usize,
+/// One block of a product whose left operand needs no gathering.
+pub(crate) struct ChunkedProduct<'a, A: Arithmetic> {
+    pub(crate) a: Chunked<'a, A::Left>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) b: Panels<'a, A>,
+    pub(crate) columns: Range<usize>,
+    /// The result, `[rows, stride]`.
+    pub(crate) sums: &'a mut [A::Sum],
+    pub(crate) stride: usize,
 }
 
-impl<A: Arithmetic> Product<A> for FromChunks<'_, A> {
+impl<A: Arithmetic> Product<A> for ChunkedProduct<'_, A> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<T: Tile<A>>(self) {
-        let Self { a, rows, b, sums, stride } = self;
+        let Self { a, rows, b, columns, sums, stride } = self;
         for (index, run) in runs(b.depth()).enumerate() {
             let chunk = &a.numbers[(index * a.rows + rows.start) * ROW_STRIDE..];
             // SAFETY: the instruction set is the caller's promise.
-            unsafe { multiply::<A, T>(chunk, rows.len(), b, 0..b.columns(), run, sums, stride) };
+            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
         }
     }
 }
 
-/// One block of a product.
-struct FromRows<'a, A: Arithmetic, R> {
+/// One block of a product whose left operand is gathered.
+struct RowsProduct<'a, A: Arithmetic, R> {
     a: &'a R,
     rows: Range<usize>,
     b: Panels<'a, A>,
@@ -273,7 +276,7 @@ struct FromRows<'a, A: Arithmetic, R> {
     sums: &'a mut [A::Sum],
 }
 
-impl<A: Arithmetic, R: Rows<A::Left>> Product<A> for FromRows<'_, A, R> {
+impl<A: Arithmetic, R: Rows<A::Left>> Product<A> for RowsProduct<'_, A, R> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<T: Tile<A>>(self) {

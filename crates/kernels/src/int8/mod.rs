@@ -10,6 +10,7 @@
 //! and residuals are applied in `f32` (Jacob et al., "Quantization and training of neural networks
 //! for efficient integer-arithmetic-only inference", 2018, section 2.3).
 
+mod attention;
 mod conv;
 mod gemm;
 mod level;
@@ -18,6 +19,7 @@ mod pack;
 mod quantise;
 mod winograd;
 
+pub use attention::{attention, attention_scratch};
 pub use conv::{ConvWeights, conv2d, conv2d_scratch};
 pub use linear::{linear, linear_gated, linear_scratch};
 pub use pack::{Gated, MAX_DEPTH, Packed};

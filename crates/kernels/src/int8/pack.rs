@@ -99,23 +99,16 @@ impl Packed {
             |(filter, integers): &mut (Vec<f32>, Vec<[i8; 4]>),
              (index, (out, of)): (usize, (&mut [f32], &mut [Column]))| {
                 let out: &mut [[i8; 4]] = bytemuck::cast_slice_mut(out);
-                let width = out.len() / groups;
                 filter.resize(depth, 0.0);
                 integers.resize(groups, [0; 4]);
-                for column in 0..width {
-                    match of.get_mut(column) {
-                        Some(of) => {
-                            let from = order(index * panel + column) * depth * stored.bytes();
-                            widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
-                            *of = quantise(integers.as_flattened_mut(), filter, taps);
-                        }
-                        None => integers.fill([0; 4]),
+                fill_panel(out, integers, |column, integers| match of.get_mut(column) {
+                    Some(of) => {
+                        let from = order(index * panel + column) * depth * stored.bytes();
+                        widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
+                        *of = quantise(integers, filter, taps);
                     }
-                    for (out, four) in out[column..].iter_mut().step_by(width).zip(integers.iter())
-                    {
-                        *out = *four;
-                    }
-                }
+                    None => integers.fill(0),
+                });
             };
         values
             .par_chunks_mut(groups * panel)
@@ -154,8 +147,23 @@ impl Packed {
     }
 }
 
-/// The filter `[inputs, taps]` of one column as integers `[taps, inputs]`.
-fn quantise(out: &mut [i8], filter: &[f32], taps: usize) -> Column {
+/// Writes a panel column by column, each as `fill` leaves it in `integers`.
+pub(super) fn fill_panel(
+    out: &mut [[i8; 4]],
+    integers: &mut [[i8; 4]],
+    mut fill: impl FnMut(usize, &mut [i8]),
+) {
+    let width = out.len() / integers.len();
+    for column in 0..width {
+        fill(column, integers.as_flattened_mut());
+        for (out, four) in out[column..].iter_mut().step_by(width).zip(&*integers) {
+            *out = *four;
+        }
+    }
+}
+
+/// The filter `[inputs, taps]` of one column as integers `[taps, inputs]`, then zeros.
+pub(super) fn quantise(out: &mut [i8], filter: &[f32], taps: usize) -> Column {
     let largest = filter.iter().fold(0, |a, v| (v.to_bits() & 0x7fff_ffff).max(a));
     let Scale { scale, inverse } = Scale::of_largest(largest);
     let inputs = filter.len() / taps;
