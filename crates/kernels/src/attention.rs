@@ -36,25 +36,33 @@ const QUERY_TILES: usize = 4;
 /// Keys of one block.
 const KEYS: usize = MAX_DEPTH;
 
+/// The queries, keys or values of one head.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// Of all heads, `[rows, heads · head_dim]`.
+    rows: &'a [f32],
+    head: usize,
+    shape: &'a AttentionShape,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        &self.rows[self.shape.place(row, self.head)..][..self.shape.head_dim]
+    }
+}
+
 /// The numbers in which queries are held against keys. Everything else is in `f32`.
 pub(crate) trait Keys: Copy + Sync {
     /// Values that the keys of one head take.
     fn keys_len(self, shape: &AttentionShape) -> usize;
-    /// Packs the keys of one head of `k`.
-    fn pack(self, out: &mut [f32], k: &[f32], head: usize, shape: &AttentionShape);
+    /// Packs the keys of one head.
+    fn pack(self, out: &mut [f32], k: Head<'_>, shape: &AttentionShape);
     /// Values that `rows` queries of one head take.
     fn queries_len(self, rows: usize, shape: &AttentionShape) -> usize;
-    /// Scales the queries `rows` of one head of `q`.
-    fn prepare(
-        self,
-        out: &mut [f32],
-        q: &[f32],
-        head: usize,
-        rows: Range<usize>,
-        shape: &AttentionShape,
-    );
-    /// The scores `[rows, ROW_STRIDE]` of `rows` queries, for some keys from a multiple of [`KEYS`]
-    /// on.
+    /// Scales some queries of one head.
+    fn prepare(self, out: &mut [f32], q: Head<'_>, rows: Range<usize>, shape: &AttentionShape);
+    /// The scores `[rows, ROW_STRIDE]` of some queries, for the keys `some`, which begin at a
+    /// multiple of [`KEYS`].
     ///
     /// # Safety
     /// The processor has the instruction set `S`.
@@ -62,12 +70,18 @@ pub(crate) trait Keys: Copy + Sync {
     unsafe fn score<S: Simd>(
         self,
         scores: &mut [f32],
-        queries: &[f32],
         rows: usize,
-        keys: &[f32],
+        of: Packed<'_>,
         some: Range<usize>,
-        shape: &AttentionShape,
     );
+}
+
+/// Queries and keys of one head as [`Keys`] packed them.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) queries: &'a [f32],
+    pub(crate) keys: &'a [f32],
+    pub(crate) shape: &'a AttentionShape,
 }
 
 impl Keys for Level {
@@ -75,9 +89,8 @@ impl Keys for Level {
         packed_len(self, shape.head_dim, shape.keys)
     }
 
-    fn pack(self, out: &mut [f32], k: &[f32], head: usize, shape: &AttentionShape) {
-        let AttentionShape { keys, head_dim, .. } = *shape;
-        pack(self, out, head_dim, keys, |row, column| k[shape.place(column, head) + row]);
+    fn pack(self, out: &mut [f32], k: Head<'_>, shape: &AttentionShape) {
+        pack(self, out, shape.head_dim, shape.keys, |row, column| k.row(column)[row]);
     }
 
     fn queries_len(self, rows: usize, shape: &AttentionShape) -> usize {
@@ -85,21 +98,13 @@ impl Keys for Level {
     }
 
     #[inline(always)]
-    fn prepare(
-        self,
-        out: &mut [f32],
-        q: &[f32],
-        head: usize,
-        rows: Range<usize>,
-        shape: &AttentionShape,
-    ) {
+    fn prepare(self, out: &mut [f32], q: Head<'_>, rows: Range<usize>, shape: &AttentionShape) {
         let scale = shape.scale();
         let count = rows.len();
         for (i, row) in rows.enumerate() {
-            let query = &q[shape.place(row, head)..][..shape.head_dim];
             for run in runs(shape.head_dim) {
                 let to = &mut out[chunked_place(count, shape.head_dim, i, run.start)..];
-                for (to, from) in to.iter_mut().zip(&query[run]) {
+                for (to, from) in to.iter_mut().zip(&q.row(row)[run]) {
                     *to = from * scale;
                 }
             }
@@ -111,12 +116,11 @@ impl Keys for Level {
     unsafe fn score<S: Simd>(
         self,
         scores: &mut [f32],
-        queries: &[f32],
         rows: usize,
-        keys: &[f32],
+        of: Packed<'_>,
         some: Range<usize>,
-        shape: &AttentionShape,
     ) {
+        let Packed { queries, keys, shape } = of;
         let product = ChunkedProduct {
             a: Chunked::new(queries, rows),
             rows: 0..rows,
@@ -132,7 +136,7 @@ impl Keys for Level {
 
 impl AttentionShape {
     /// Where the channels of a head start in a row of queries, keys or values.
-    pub(crate) fn place(&self, row: usize, head: usize) -> usize {
+    fn place(&self, row: usize, head: usize) -> usize {
         (row * self.heads + head) * self.head_dim
     }
 
@@ -188,10 +192,9 @@ pub(crate) fn attend(
                 #[allow(unsafe_code)]
                 let part = unsafe { parts.part(head * each, each) };
                 let (packed_keys, packed_values) = part.split_at_mut(key_len);
-                kind.pack(packed_keys, k, head, shape);
-                pack(level, packed_values, keys, head_dim, |row, column| {
-                    v[shape.place(row, head) + column]
-                });
+                kind.pack(packed_keys, Head { rows: k, head, shape }, shape);
+                let v = Head { rows: v, head, shape };
+                pack(level, packed_values, keys, head_dim, |row, column| v.row(row)[column]);
             },
         );
         let packed = &*packed;
@@ -289,7 +292,9 @@ impl<K: Keys> Task for Queries<'_, K> {
         let AttentionShape { keys, head_dim, causal, .. } = *self.shape;
         let stride = head_dim.next_multiple_of(S::LANES);
         let count = self.rows.len();
-        self.kind.prepare(queries, self.q, self.head, self.rows.clone(), self.shape);
+        let q = Head { rows: self.q, head: self.head, shape: self.shape };
+        self.kind.prepare(queries, q, self.rows.clone(), self.shape);
+        let of = Packed { queries, keys: self.keys, shape: self.shape };
         let mut seen =
             [Seen { largest: f32::NEG_INFINITY, total: 0.0 }; QUERY_TILES * crate::simd::MAX_ROWS];
         let last = if causal { self.rows.end.min(keys) } else { keys };
@@ -297,8 +302,7 @@ impl<K: Keys> Task for Queries<'_, K> {
             let block = first..(first + KEYS).min(keys);
             // SAFETY: the instruction set is the caller's promise.
             unsafe {
-                let some = block.clone();
-                self.kind.score::<S>(scores, queries, count, self.keys, some, self.shape);
+                self.kind.score::<S>(scores, count, of, block.clone());
             }
             for (i, row) in self.rows.clone().enumerate() {
                 let line = &mut scores[i * ROW_STRIDE..][..ROW_STRIDE];

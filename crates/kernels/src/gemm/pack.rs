@@ -59,11 +59,9 @@ impl Packed {
     ) -> Self {
         let depth = volume(&[inputs, taps]);
         assert!(depth > 0 && outputs > 0, "a layer of no size");
-        let stored_len = volume(&[outputs, depth, stored.bytes()]);
-        assert_eq!(bytes.len(), stored_len, "weight length");
+        let weight = Weight::new(stored, bytes, (outputs, inputs, taps));
         let mut values = Buffer::reused(packed_len(level, depth, outputs));
         let panel_columns = packed_columns(level);
-        let weight = Weight { stored, bytes, inputs, taps };
         let panels = values.par_chunks_mut(depth * panel_columns).enumerate();
         panels.for_each(|(panel, out)| {
             let (first, width) = (panel * panel_columns, out.len() / depth);
@@ -98,13 +96,24 @@ impl Packed {
 /// A weight `[outputs, inputs, taps]` in its file.
 #[derive(Clone, Copy)]
 pub(crate) struct Weight<'a> {
-    pub(crate) stored: Stored,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) inputs: usize,
-    pub(crate) taps: usize,
+    stored: Stored,
+    bytes: &'a [u8],
+    inputs: usize,
+    taps: usize,
 }
 
-impl Weight<'_> {
+impl<'a> Weight<'a> {
+    /// The weight of these sizes, whose bytes must be as many.
+    pub(crate) fn new(
+        stored: Stored,
+        bytes: &'a [u8],
+        (outputs, inputs, taps): (usize, usize, usize),
+    ) -> Self {
+        let stored_len = volume(&[outputs, inputs, taps, stored.bytes()]);
+        assert_eq!(bytes.len(), stored_len, "weight length");
+        Self { stored, bytes, inputs, taps }
+    }
+
     /// Hands `take` for each input and tap the values of the outputs `output(0..width)`, zero
     /// where there is none. `width` is that of a panel at the most.
     pub(crate) fn transposed(

@@ -10,7 +10,7 @@ use super::gemm::widen;
 use super::level::Level;
 use super::pack::{self, Column, fill_panel};
 use super::quantise::{Quantum, quantise};
-use crate::attention::{AttentionShape, Keys, attend, scratch};
+use crate::attention::{AttentionShape, Head, Keys, Packed, attend, scratch};
 use crate::gemm::{
     Arithmetic, Chunked, ChunkedProduct, Panels, ROW_STRIDE, chunked_len, chunked_place,
     packed_columns, packed_len, runs,
@@ -40,16 +40,15 @@ impl Keys for Level {
         packed_len(self, depth(shape), shape.keys) + shape.keys * NOTED
     }
 
-    fn pack(self, out: &mut [f32], k: &[f32], head: usize, shape: &AttentionShape) {
+    fn pack(self, out: &mut [f32], k: Head<'_>, shape: &AttentionShape) {
         let AttentionShape { keys, head_dim, .. } = *shape;
         let depth = depth(shape);
         let (numbers, columns) = out.split_at_mut(packed_len(self, depth, keys));
         let numbers: &mut [[i8; 4]] = bytemuck::cast_slice_mut(numbers);
         let columns: &mut [Column] = bytemuck::cast_slice_mut(columns);
         let mut mean = vec![0.0; head_dim];
-        let key = |column| &k[shape.place(column, head)..][..head_dim];
         for column in 0..keys {
-            mean.iter_mut().zip(key(column)).for_each(|(mean, value)| *mean += value);
+            mean.iter_mut().zip(k.row(column)).for_each(|(mean, value)| *mean += value);
         }
         mean.iter_mut().for_each(|mean| *mean /= keys as f32);
         let panel = packed_columns(self);
@@ -58,7 +57,7 @@ impl Keys for Level {
             fill_panel(numbers, &mut integers, |place, integers| {
                 let column = index * panel + place;
                 if column < keys {
-                    for ((to, value), mean) in centred.iter_mut().zip(key(column)).zip(&mean) {
+                    for ((to, value), mean) in centred.iter_mut().zip(k.row(column)).zip(&mean) {
                         *to = value - mean;
                     }
                     columns[column] = pack::quantise(integers, &centred, 1);
@@ -73,19 +72,12 @@ impl Keys for Level {
         chunked_len(rows, depth(shape)) + rows * NOTED
     }
 
-    fn prepare(
-        self,
-        out: &mut [f32],
-        q: &[f32],
-        head: usize,
-        rows: Range<usize>,
-        shape: &AttentionShape,
-    ) {
+    fn prepare(self, out: &mut [f32], q: Head<'_>, rows: Range<usize>, shape: &AttentionShape) {
         let (count, depth) = (rows.len(), depth(shape));
         let (numbers, quanta) = out.split_at_mut(chunked_len(count, depth));
         let quanta: &mut [Quantum] = bytemuck::cast_slice_mut(quanta);
         for ((i, row), noted) in rows.enumerate().zip(quanta) {
-            let query = &q[shape.place(row, head)..][..shape.head_dim];
+            let query = q.row(row);
             let quantum = Quantum::of(query);
             *noted = Quantum { scale: quantum.scale * shape.scale(), ..quantum };
             for run in runs(depth) {
@@ -103,12 +95,11 @@ impl Keys for Level {
     unsafe fn score<S: Simd>(
         self,
         scores: &mut [f32],
-        queries: &[f32],
         rows: usize,
-        keys: &[f32],
+        of: Packed<'_>,
         some: Range<usize>,
-        shape: &AttentionShape,
     ) {
+        let Packed { queries, keys, shape } = of;
         let depth = depth(shape);
         let (numbers, quanta) = queries.split_at(chunked_len(rows, depth));
         let (keys, columns) = keys.split_at(packed_len(self, depth, shape.keys));

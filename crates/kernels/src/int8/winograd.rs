@@ -14,7 +14,7 @@ use crate::conv::winograd::{
 };
 use crate::dispatch::dispatch;
 use crate::gemm::{Arithmetic, Panels, Weight, packed_columns, packed_len, runs};
-use crate::parallel::{Disjoint, for_each_tile, volume};
+use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{Buffer, with_tile};
 use crate::simd::{self, PANEL_VECTORS};
 use crate::widen::Stored;
@@ -49,14 +49,12 @@ impl Transformed {
         outputs: usize,
         inputs: usize,
     ) -> Self {
-        let stored_len = volume(&[outputs, inputs, 9, stored.bytes()]);
-        assert_eq!(bytes.len(), stored_len, "weight length");
+        let weight = Weight::new(stored, bytes, (outputs, inputs, 9));
         let groups = inputs.div_ceil(4);
         let plane = packed_len(level, groups, outputs);
         let mut values = Buffer::reused(POINTS * plane);
         let mut columns_of = vec![Column::default(); POINTS * outputs];
         let panel = packed_columns(level);
-        let weight = Weight { stored, bytes, inputs, taps: 9 };
         let out = Disjoint::new(&mut values);
         let columns_out = Disjoint::new(bytemuck::cast_slice_mut(&mut columns_of));
         for_each_tile(

@@ -16,7 +16,7 @@ use crate::gemm::{
     Arithmetic, Chunked, Panels, Weight, chunked_len, chunked_place, gemms, packed_columns,
     packed_len,
 };
-use crate::parallel::{Disjoint, for_each_tile, volume};
+use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{Buffer, with_shared, with_tile};
 use crate::simd::{Level, PANEL_VECTORS};
 use crate::widen::Stored;
@@ -111,14 +111,12 @@ impl Transformed {
         outputs: usize,
         inputs: usize,
     ) -> Self {
-        let stored_len = volume(&[outputs, inputs, 9, stored.bytes()]);
-        assert_eq!(bytes.len(), stored_len, "weight length");
+        let weight = Weight::new(stored, bytes, (outputs, inputs, 9));
         let plane = packed_len(level, inputs, outputs);
         let mut values = Buffer::reused(POINTS * plane);
         let panel = packed_columns(level);
         let out = Disjoint::new(&mut values);
         let work = outputs * inputs * POINTS * 4;
-        let weight = Weight { stored, bytes, inputs, taps: 9 };
         for_each_tile(
             outputs.div_ceil(panel),
             work,
