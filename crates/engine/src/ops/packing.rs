@@ -27,7 +27,7 @@ pub enum Precision {
     #[default]
     F32,
     /// 8-bit integers, with weights quantised per output and activations as they come. Faster and
-    /// close, not equal: embeddings, norms, attention's softmax, values and output layers, 1×1
+    /// close, not equal: embeddings, norms, attention but for its scores, 1×1 and narrow
     /// convolutions, and the first and last convolutions stay in `f32`.
     Int8,
 }
