@@ -40,7 +40,7 @@ impl Conv2d {
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
         // 1×1 convolutions carry what skips around the others: an error there stays, and they are
-        // a small part of the work. Over few channels integers gain little, and cost as much.
+        // a small part of the work. Narrow ones, which only small models have, made images part.
         let exact = kernel == 1 || in_channels.min(out_channels) < NARROW;
         let packing = if exact { &packing.in_f32() } else { packing };
         let packed = packing.place(

@@ -78,7 +78,7 @@ const MIN_TILES: usize = 64;
 const MIN_CHANNELS: usize = 32;
 
 /// Filters of one input and one output above which the direct form is kept, for its size.
-const MAX_FILTERS: usize = 2560 * 1280;
+const MAX_FILTERS: usize = 1280 * 960;
 
 /// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
 pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
