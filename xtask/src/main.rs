@@ -2,6 +2,7 @@
 
 mod bench;
 mod full_size;
+mod fuzz;
 mod goldens;
 mod notebook;
 mod pocket;
@@ -30,6 +31,7 @@ enum Task {
     #[command(hide = true)]
     BenchEngine(bench::BenchEngine),
     FullSize(full_size::FullSize),
+    Fuzz(fuzz::Fuzz),
     Verify(verify::Verify),
 }
 
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(bench) => bench.execute()?,
         Task::BenchEngine(engine) => engine.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
+        Task::Fuzz(fuzz) => fuzz.execute()?,
         Task::Verify(verify) => verify.execute()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::workspace;
@@ -129,7 +129,7 @@ impl Means {
             Self::Asan => {
                 let mut command = nightly(&[]);
                 // With a target given, build scripts and macros are left as they are.
-                command.args(TESTS).arg("--target").arg(host()?);
+                command.args(TESTS).arg("--target").arg(workspace::host()?);
                 command.env("RUSTFLAGS", "-Zsanitizer=address");
                 command
             }
@@ -187,21 +187,8 @@ fn works(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// What `rustc` prints, of the toolchain that runs this task.
-fn rustc(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("rustc").args(arguments).output().context("rustc")?;
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// Whether the standard library for `target` is installed.
 fn has_std(target: &str) -> bool {
-    rustc(&["--print", "target-libdir", "--target", target])
+    workspace::rustc(&["--print", "target-libdir", "--target", target])
         .is_ok_and(|folder| !folder.trim().is_empty() && Path::new(folder.trim()).exists())
-}
-
-/// The target of this machine.
-fn host() -> Result<String> {
-    let version = rustc(&["-vV"])?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("rustc names no host")
 }
