@@ -1,5 +1,7 @@
 //! What is removed, what is kept, and what comes back from a backup.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use bytes::Bytes;
