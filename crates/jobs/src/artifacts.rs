@@ -7,6 +7,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
@@ -14,6 +15,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{Error, Result};
+
+/// Files younger than this are not swept: their rows may be about to be written.
+pub(crate) const FRESH: TimeDelta = TimeDelta::hours(1);
 
 /// Where files are kept.
 #[derive(Debug, Clone)]
@@ -57,8 +61,18 @@ impl Artifacts {
     /// The storage is full or cannot be reached.
     pub async fn put(&self, kind: Kind, bytes: Bytes) -> Result<String> {
         let sha256 = sha256(&bytes);
-        // Written even where it exists: a sweep leaves alone what is new.
-        self.store.put(&kind.path(&sha256), PutPayload::from_bytes(bytes)).await?;
+        let path = kind.path(&sha256);
+        // Written again unless it is new: a sweep leaves alone what is new, and nothing else.
+        let is_new = match self.store.head(&path).await {
+            Ok(found) => {
+                found.size == bytes.len() as u64 && found.last_modified > Utc::now() - FRESH / 2
+            }
+            Err(object_store::Error::NotFound { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_new {
+            self.store.put(&path, PutPayload::from_bytes(bytes)).await?;
+        }
         Ok(sha256)
     }
 

@@ -8,11 +8,9 @@ use futures_util::TryStreamExt as _;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 use uuid::Uuid;
 
+use crate::artifacts::FRESH;
 use crate::database::{Database, both};
 use crate::{Artifacts, Error, Result};
-
-/// Files younger than this are left alone: their rows may be about to be written.
-const FRESH: TimeDelta = TimeDelta::hours(1);
 
 /// How long `Idempotency-Key`s are kept.
 const KEYS_KEPT: TimeDelta = TimeDelta::hours(48);

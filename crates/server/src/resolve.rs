@@ -11,13 +11,14 @@ use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind};
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::batch::{Draws, output_names, random_seed};
 use crate::catalogue::Known;
 use crate::config::Config;
-use crate::dataset::{self, Pictures, Shelf, usable};
+use crate::dataset::{self, Picture, Pictures, Shelf, usable};
 use crate::plan::ImagePlan;
 
 /// Steps where none are asked for.
@@ -28,6 +29,9 @@ const RANDOM_STEPS: u32 = 50;
 const GUIDANCE: f64 = 7.5;
 /// Strength where none is asked for.
 const STRENGTH: f64 = 0.8;
+
+/// Pictures of the data set that are read at once.
+const AT_ONCE: usize = 4;
 
 /// What resolving looks up.
 #[derive(Debug)]
@@ -182,20 +186,18 @@ impl Resolver {
             if request.kind != Kind::Random {
                 return Ok(Vec::new());
             }
-            let mut inputs = Vec::new();
-            for (row, picture) in dataset::images_at_hand(&self.database, &self.pictures).await? {
-                let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                let stored = match bytes {
-                    Ok(bytes) => self.store(bytes.into(), Some(row.path.clone()), &row.name).await,
-                    Err(error) => Err(Error::io(&row.path, error)),
-                };
-                match stored {
-                    Ok(stored) => inputs.push(stored),
-                    // One that cannot be read costs only itself: it is no longer available.
-                    Err(error) => tracing::warn!(image = row.path, %error, "left out of the draw"),
-                }
-            }
+            let rows = dataset::images_at_hand(&self.database, &self.pictures).await?;
+            let stored = rows.into_iter().map(async |(row, picture)| {
+                let stored = self.read(picture, &row.path, &row.name).await;
+                // One that cannot be read costs only itself: it is no longer available.
+                stored
+                    .inspect_err(|error| {
+                        tracing::warn!(image = row.path, %error, "left out of the draw");
+                    })
+                    .ok()
+            });
+            let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).collect().await;
+            let inputs: Vec<Stored> = stored.into_iter().flatten().collect();
             if inputs.is_empty() {
                 return Err(Error::field("images", "no image of the data set is available"));
             }
@@ -225,18 +227,23 @@ impl Resolver {
                         .pictures
                         .find(&row.path)
                         .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
-                    let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                    let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                    let bytes = bytes.map_err(|error| of_field(error.to_string()))?;
-                    self.store(bytes.into(), Some(row.path.clone()), &row.name).await
+                    self.read(picture, &row.path, &row.name).await
                 }
             };
             inputs.push(stored.map_err(|error| match error {
-                Error::Invalid(message) => of_field(message),
+                error @ (Error::Invalid(_) | Error::Io { .. }) => of_field(error.to_string()),
                 error => error,
             })?);
         }
         Ok(inputs)
+    }
+
+    /// Reads a picture of the data set, and stores it.
+    async fn read(&self, picture: Picture, path: &str, name: &str) -> Result<Stored> {
+        let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
+        let bytes = bytes.map_err(std::io::Error::other).flatten();
+        let bytes = bytes.map_err(|error| Error::io(path, error))?;
+        self.store(bytes.into(), Some(path.to_owned()), name).await
     }
 
     /// Decodes a picture once, and stores it as it came.
