@@ -28,7 +28,6 @@ async fn owners_take_turns(fresh: &Fresh) {
         claimed.publish().await;
     }
     assert_eq!(order, "ababaaaaa");
-    assert_eq!(held.len(), 1);
 }
 
 async fn ones_own_priorities(fresh: &Fresh) {
