@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::jobs::{begun, ended, only};
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Data, Server};
 
 const ROUTE: &str = "/api/image_model_domain/v1/random_diffusion/1/initialize_diffusion/";
 
@@ -28,7 +28,16 @@ fn two(server: &Server) -> [Value; 2] {
 
 #[test]
 fn the_documented_call_draws_from_the_whole_data_set() {
-    let server = Server::start(&[]);
+    // Of the smallest models, so that it takes a moment.
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/goldens");
+    let data = Data::new();
+    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0", "--models-dir", models], &[]);
+    for model in server.get("/api/v1/models").json()["models"].as_array().unwrap() {
+        if let Some(id) = model["id"].as_str() {
+            let removed = server.send("DELETE", &format!("/api/v1/models/{id}"), &[], b"");
+            assert_eq!(removed.status, 204);
+        }
+    }
     let prompts = ["cat dancing in rain", "dogs sitting on sofa"];
     let answer = draw(&server, &[], &json!({"prompt_list": prompts}).to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -50,14 +59,16 @@ fn the_documented_call_draws_from_the_whole_data_set() {
     assert_eq!(drawn["failures"], json!({}));
     let told = drawn["images"].as_array().unwrap();
     assert_eq!(told.len(), 17);
-    let mut drawn_prompts = HashSet::new();
+    let (mut drawn_prompts, mut models) = (HashSet::new(), HashSet::new());
     for image in told {
         assert_eq!(result[image["input"].as_str().unwrap()], image["output"]);
         assert!(image["model"].is_string() && image["seed"].is_u64(), "{image}");
         assert!(image["seconds"].as_f64().unwrap() > 0.0, "{image}");
         drawn_prompts.insert(image["prompt"].as_str().unwrap());
+        models.insert(image["model"].as_str().unwrap());
     }
     assert!(drawn_prompts.is_subset(&HashSet::from(prompts)));
+    assert!(models.is_subset(&HashSet::from(["tiny-lcm", "tiny-sd1", "tiny-sd2", "tiny-vae"])));
     let job = server.get(&format!("/api/v1/jobs/{}", drawn["job"].as_str().unwrap())).json();
     assert_eq!((&job["kind"], &job["state"]), (&json!("random"), &json!("succeeded")));
 }
