@@ -138,13 +138,14 @@ impl Resolver {
             }
             if found.is_empty() {
                 let message = "no model is available: see /api/v1/models, and add one";
-                return Err(Error::field("model", message));
+                return Err(Error::field("models", message));
             }
             return Ok(found);
         }
         let mut found = Vec::new();
-        for name in &request.models {
-            let refuse = |why: String| Error::field("model", format!("{name:?} {why}"));
+        for (i, name) in request.models.iter().enumerate() {
+            let field = format!("models[{i}]");
+            let refuse = |why: String| Error::field(field.clone(), format!("{name:?} {why}"));
             let known = match self.database.models().find_one(name).await {
                 Ok(row) => {
                     shelf.known(&row).map_err(|why| refuse(format!("is not available: {why}")))?
@@ -153,7 +154,7 @@ impl Resolver {
                     .named(name)
                     .cloned()
                     .ok_or_else(|| refuse("is not known here; see /api/v1/models".into()))?,
-                Err(Error::Conflict(why)) => return Err(Error::field("model", why)),
+                Err(Error::Conflict(why)) => return Err(Error::field(field, why)),
                 Err(error) => return Err(error),
             };
             let usable = self.found(known);
@@ -203,13 +204,9 @@ impl Resolver {
             }
             return Ok(inputs);
         }
-        let field = |i: usize| match request.inputs.len() {
-            1 => "init_image".to_owned(),
-            _ => format!("images[{i}]"),
-        };
         let mut inputs = Vec::new();
         for (i, input) in request.inputs.iter().enumerate() {
-            let of_field = |message: String| Error::field(field(i), message);
+            let of_field = |message: String| Error::field(format!("images[{i}]"), message);
             let stored = match input {
                 Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
                 Input::Named(name) => {
@@ -263,7 +260,10 @@ impl Resolver {
 
     /// Refuses what the model cannot do, and what does not fit into memory.
     fn check(&self, model: &Found, plan: &Plan) -> Result<()> {
-        let refused = |error: diffusion_engine::Error| Error::Invalid(error.to_string());
+        let refused = |error: diffusion_engine::Error| match error {
+            diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
+            error => Error::Invalid(error.to_string()),
+        };
         model.info.check(plan).map_err(refused)?;
         if let Some(limit) = self.engine.options().memory_limit {
             let planned = model.info.memory(&self.engine, plan, 1).map_err(refused)?;
@@ -352,7 +352,7 @@ fn image(
         Some(Stored { size: (from_width, from_height), .. }) => {
             let area = u64::from(width) * u64::from(height);
             fit(*from_width, *from_height, area, model.info.multiple())
-                .map_err(|error| Error::field("init_image", error.to_string()))?
+                .map_err(|error| Error::field("images", error.to_string()))?
         }
         None => (width, height),
     };

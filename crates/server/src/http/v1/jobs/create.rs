@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use diffusion_jobs::Request;
 use uuid::Uuid;
 
-use super::request::NewJob;
+use super::request::{NewJob, Singular};
 use super::view::JobView;
 use crate::http::accept::{accept, idempotency, prefers_async, wait};
 use crate::http::auth::Generate;
@@ -47,8 +47,10 @@ pub(in crate::http) async fn create(
     Json(new): Json<NewJob>,
 ) -> Result<Response> {
     let key = idempotency(&headers, "/api/v1/jobs", &new)?;
+    let singular = Singular::from(&new);
     let request: Request = new.try_into()?;
-    let job = state.resolver.resolve(&request, identity.owner).await?;
+    let job = state.resolver.resolve(&request, identity.owner).await;
+    let job = job.map_err(|error| singular.rename(error))?;
     let id = accept(&state, &job, key.as_ref()).await?;
     if prefers_async(&headers) {
         return answer(&state, id, StatusCode::ACCEPTED).await;
@@ -58,7 +60,11 @@ pub(in crate::http) async fn create(
 }
 
 /// The job as it is now, and where it is.
-pub(super) async fn answer(state: &AppState, id: Uuid, status: StatusCode) -> Result<Response> {
+pub(in crate::http) async fn answer(
+    state: &AppState,
+    id: Uuid,
+    status: StatusCode,
+) -> Result<Response> {
     let job = state.database.job(id).await?;
     let view = JobView::load(state, job).await?;
     let mut response = (status, Json(view)).into_response();

@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use serde::Serialize;
 use serde_json::json;
@@ -54,7 +54,8 @@ struct ImageProgress {
 ///
 /// Server-sent events: `job` with the whole job whenever its record changes, `progress` with the
 /// evaluations done of each image in flight, `preview` with an unfinished image (`{index, png}`, in
-/// base64). The stream ends when the job has ended. `Last-Event-ID` leaves out what is known.
+/// base64). The stream ends when the job has ended. `Last-Event-ID` leaves out what is known; 204
+/// tells a browser that comes back that there will be no more.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs/{id}/events",
@@ -66,6 +67,7 @@ struct ImageProgress {
     ),
     responses(
         (status = 200, description = "Events", content_type = "text/event-stream", body = ProgressEvent),
+        (status = 204, description = "The job has ended, and `Last-Event-ID` is its last event"),
         Problems
     )
 )]
@@ -74,9 +76,12 @@ pub(in crate::http) async fn events(
     Read(identity): Read,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    visible(&state, identity, id).await?;
+) -> Result<Response> {
+    let job = visible(&state, identity, id).await?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    if job.state.is_final() && last == Some(job.version) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let news = state.live.follow(id);
     let listener = Listener {
         state,
@@ -84,7 +89,6 @@ pub(in crate::http) async fn events(
         id,
         news,
         version: last,
-        changes: None,
         done: BTreeMap::new(),
         waiting: Vec::new(),
         told: None,
@@ -92,9 +96,9 @@ pub(in crate::http) async fn events(
     };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
-        Some((Ok(event), listener))
+        Some((Ok::<_, Infallible>(event), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 struct Listener {
@@ -104,8 +108,6 @@ struct Listener {
     news: watch::Receiver<View>,
     /// The version of the record that was told last.
     version: Option<i64>,
-    /// The changes of which the record was looked at.
-    changes: Option<u64>,
     /// What was told of each image: evaluations, and where its preview lies.
     done: BTreeMap<i32, (usize, usize)>,
     waiting: Vec<Event>,
@@ -150,13 +152,12 @@ impl Listener {
         };
         let is_final = job.state.is_final();
         let version = job.version;
-        if self.version != Some(version) || self.changes != Some(view.changes) && is_final {
+        if self.version != Some(version) {
             let Ok(whole) = JobView::load(&self.state, job).await else { return };
             let event = Event::default().event("job").id(version.to_string()).json_data(&whole);
             events.extend(event.ok());
         }
         self.version = Some(version);
-        self.changes = Some(view.changes);
         if !is_final {
             events.extend(self.progress(&view));
         }

@@ -80,7 +80,7 @@ async fn send(state: &AppState, image: &JobImage, headers: &HeaderMap) -> Result
     };
     let tag = format!("\"{hash}\"");
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response = if known.is_some_and(|known| known.contains(&tag)) {
+    let mut response = if known.is_some_and(|known| known == "*" || known.contains(&tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         state.artifacts.get(Kind::Image, hash).await?.into_response()
