@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod dataset;
 mod embedded;
+mod failpoints;
 mod http;
 mod interrupt;
 mod live;
