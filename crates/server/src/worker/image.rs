@@ -19,6 +19,7 @@ use super::in_hand::InHand;
 use super::link::{DeviceEvent, FromWorker};
 use super::outbox::Outbox;
 use crate::catalogue::Catalogue;
+use crate::failpoints::reach;
 use crate::output;
 use crate::plan::ImagePlan;
 use crate::runtime::{
@@ -104,6 +105,7 @@ impl Images {
     async fn make(&self, attempt: &Attempt) -> Result<Verdict, Bad> {
         let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
             .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
+        reach("begin", &plan.plan.prompt);
         let catalogue = self.models_dir.as_deref();
         let known = Catalogue::discover(catalogue).and_then(|all| all.find(&plan.model));
         let known = known.map_err(|error| Bad::Permanent(format!("{error:#}")))?;
@@ -220,13 +222,17 @@ impl Images {
         seconds: f64,
     ) -> Result<Verdict, Bad> {
         let (width, height) = image.dimensions();
-        let (plan, precision) = (plan.clone(), self.precision);
-        let png = blocking(move || output::png(&image, &plan.model, precision, &plan.plan)).await?;
+        let prompt = &plan.plan.prompt;
+        let (whole, precision) = (plan.clone(), self.precision);
+        let png = blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
+        reach("before-put", prompt);
         let sha256 = self.artifacts.put(Kind::Image, png.clone()).await?;
+        reach("after-put", prompt);
         self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
+        reach("before-commit", prompt);
         Ok(self.end(attempt, End::Made(&file, &png)).await)
     }
 
