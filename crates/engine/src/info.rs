@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
 use crate::plan::Plan;
-use crate::schedulers::SchedulerConfig;
+use crate::schedulers::{self, SchedulerConfig, begin_index};
 use crate::source::Source;
 use crate::{Error, Result};
 
@@ -120,6 +120,28 @@ impl ModelInfo {
         // With padding on both sides, a side of 1 stays 1.
         let halvings = if self.unet.downsample_padding == 0 { self.unet.down.len() - 1 } else { 0 };
         (self.vae.scale() << halvings) as u32
+    }
+}
+
+impl ModelInfo {
+    /// Checks a plan against what the model is, with no weights read.
+    ///
+    /// # Errors
+    /// The plan is out of range, or its scheduler cannot be built.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        plan.check(self.multiple())?;
+        let least = self.least_side();
+        if plan.width.min(plan.height) < least {
+            return Err(Error::Invalid(format!(
+                "{}×{}: sides of this model are {least} at least",
+                plan.width, plan.height
+            )));
+        }
+        let scheduler = schedulers::build(&self.scheduler, plan.scheduler, plan.steps)?;
+        if let Some(strength) = plan.strength {
+            begin_index(plan.steps, strength, scheduler.order())?;
+        }
+        Ok(())
     }
 }
 

@@ -161,18 +161,7 @@ impl Model {
     /// The plan is out of range, its scheduler cannot be built, or it needs more memory than is
     /// allowed.
     pub fn check(&self, plan: &Plan) -> Result<()> {
-        plan.check(self.info.multiple())?;
-        let least = self.info.least_side();
-        if plan.width.min(plan.height) < least {
-            return Err(Error::Invalid(format!(
-                "{}×{}: sides of this model are {least} at least",
-                plan.width, plan.height
-            )));
-        }
-        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
-        if let Some(strength) = plan.strength {
-            begin_index(plan.steps, strength, scheduler.order())?;
-        }
+        self.info.check(plan)?;
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();

@@ -22,6 +22,15 @@ pub enum Error {
     #[error("storage: {0}")]
     Storage(#[from] object_store::Error),
 
+    /// A stored file is not what was stored.
+    #[error("the stored {what} {hash} is damaged: its content has another hash")]
+    Damaged {
+        /// What it is.
+        what: &'static str,
+        /// The hash under which it was stored.
+        hash: String,
+    },
+
     /// A file cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -44,6 +53,28 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
 
+    /// Too much waits already.
+    #[error("{waiting} images wait already, and {limit} may: try again later")]
+    Backlog {
+        /// Images that wait.
+        waiting: i64,
+        /// The most that may.
+        limit: i64,
+    },
+
+    /// Another attempt has taken over, or the image was cancelled: what this one made is not wanted.
+    #[error("this attempt has been superseded")]
+    Superseded,
+
+    /// A field of what is asked is not valid.
+    #[error("{field}: {message}")]
+    Field {
+        /// The field.
+        field: String,
+        /// What is wrong, and what would do.
+        message: String,
+    },
+
     /// What is asked is not valid. The message names the field.
     #[error("{0}")]
     Invalid(String),
@@ -53,6 +84,11 @@ impl Error {
     /// An I/O error with its path.
     pub fn io(path: impl Into<std::path::PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// A field that is not valid.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), message: message.into() }
     }
 
     /// Nothing of this kind has this id.

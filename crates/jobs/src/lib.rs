@@ -1,8 +1,25 @@
 //! What is asked of the server and what became of it: jobs and the durable queue, the image and
 //! model tables, keys, artifacts. Knows neither HTTP nor inference.
 
+pub mod artifacts;
 pub mod database;
 mod error;
+pub mod fixtures;
+mod history;
+pub mod images;
+mod job;
+pub mod keys;
+pub mod models;
+pub mod queue;
+pub mod records;
+pub mod request;
+mod settle;
+pub mod work;
 
+pub use artifacts::Artifacts;
 pub use database::Database;
 pub use error::{Error, Result};
+pub use history::{Filter, Page};
+pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
+pub use queue::Queue;
+pub use request::Request;

@@ -1,14 +1,23 @@
-//! `diffusion-server`: Stable Diffusion from the command line.
+//! `diffusion-server`: Stable Diffusion from the command line and over HTTP.
 
 mod batch;
 mod catalogue;
 mod cli;
+mod config;
+mod dataset;
 mod embedded;
+mod http;
 mod interrupt;
+mod live;
 mod output;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the worker is to use it"))]
+mod pace;
+mod plan;
+mod resolve;
 mod runtime;
+mod supervisor;
+mod telemetry;
 mod whole;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,10 @@
--- The original's two tables, then ours. Times are in UTC.
+-- The original's two tables, then ours. Times are in UTC. What lists are ordered by is compared
+-- byte by byte, as SQLite does.
 
 CREATE TABLE da_images (
     id uuid PRIMARY KEY,
-    name varchar(255) NOT NULL,
-    owner text NOT NULL DEFAULT 'LEONARDO_AI',
+    name varchar(255) COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL DEFAULT 'LEONARDO_AI',
     path text NOT NULL,
     meta jsonb NOT NULL DEFAULT '{}',
     description text,
@@ -17,8 +18,8 @@ CREATE INDEX da_images_path ON da_images (path);
 
 CREATE TABLE da_dlmodels (
     id uuid PRIMARY KEY,
-    name varchar(255) NOT NULL,
-    owner varchar(255) NOT NULL,
+    name varchar(255) COLLATE "C" NOT NULL,
+    owner varchar(255) COLLATE "C" NOT NULL,
     hosted text NOT NULL DEFAULT 'HUGGING_FACE',
     meta jsonb NOT NULL DEFAULT '{}',
     description text,
@@ -76,8 +77,10 @@ CREATE TABLE job_images (
     river_id bigint,
     -- River's attempt that may publish it.
     attempt integer NOT NULL DEFAULT 0,
-    -- Attempts in a row that ended without progress.
+    -- Attempts in a row that ended without progress beyond `struck_step`.
     strikes integer NOT NULL DEFAULT 0,
+    struck_step integer NOT NULL DEFAULT 0,
+    -- Steps of the sample state that is stored.
     saved_step integer NOT NULL DEFAULT 0,
     worker uuid,
     started_at timestamptz,
@@ -91,7 +94,8 @@ CREATE TABLE job_images (
     PRIMARY KEY (job_id, idx)
 );
 CREATE INDEX job_images_state ON job_images (state, round);
-CREATE INDEX job_images_owner ON job_images (owner, state);
+CREATE INDEX job_images_owner ON job_images (owner, state, round);
+CREATE INDEX job_images_worker ON job_images (worker, state);
 CREATE INDEX job_images_sha256 ON job_images (sha256);
 CREATE INDEX job_images_river ON job_images (river_id);
 
@@ -110,7 +114,8 @@ CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 CREATE TABLE worker_leases (
     id uuid PRIMARY KEY,
     started_at timestamptz NOT NULL,
-    heartbeat_at timestamptz NOT NULL
+    -- Counts heartbeats; compared with itself, never with a clock.
+    beats bigint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE settings (

@@ -76,8 +76,10 @@ CREATE TABLE job_images (
     river_id INTEGER,
     -- River's attempt that may publish it.
     attempt INTEGER NOT NULL DEFAULT 0,
-    -- Attempts in a row that ended without progress.
+    -- Attempts in a row that ended without progress beyond `struck_step`.
     strikes INTEGER NOT NULL DEFAULT 0,
+    struck_step INTEGER NOT NULL DEFAULT 0,
+    -- Steps of the sample state that is stored.
     saved_step INTEGER NOT NULL DEFAULT 0,
     worker BLOB,
     started_at TEXT,
@@ -91,7 +93,8 @@ CREATE TABLE job_images (
     PRIMARY KEY (job_id, idx)
 ) STRICT;
 CREATE INDEX job_images_state ON job_images (state, round);
-CREATE INDEX job_images_owner ON job_images (owner, state);
+CREATE INDEX job_images_owner ON job_images (owner, state, round);
+CREATE INDEX job_images_worker ON job_images (worker, state);
 CREATE INDEX job_images_sha256 ON job_images (sha256);
 CREATE INDEX job_images_river ON job_images (river_id);
 
@@ -110,7 +113,8 @@ CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 CREATE TABLE worker_leases (
     id BLOB PRIMARY KEY,
     started_at TEXT NOT NULL,
-    heartbeat_at TEXT NOT NULL
+    -- Counts heartbeats; compared with itself, never with a clock.
+    beats INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE settings (

@@ -4,16 +4,17 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// The draws of one run.
-pub(super) struct Draws(ChaCha8Rng);
+#[derive(Debug)]
+pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
     /// The draws for a seed.
-    pub(super) fn new(seed: u32) -> Self {
+    pub(crate) fn new(seed: u32) -> Self {
         Self(ChaCha8Rng::seed_from_u64(u64::from(seed)))
     }
 
     /// A number below `count`, each as likely as the others (within 2⁻³² or so).
-    pub(super) fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
     }
 }

@@ -83,13 +83,14 @@ fn is_picture(path: &Path) -> bool {
     ENDINGS.contains(&&*ending)
 }
 
-/// `<stem>-diffusion.png` for each input; where stems repeat, the later ones carry a number.
-pub(super) fn output_names(inputs: &[Input]) -> Vec<String> {
+/// `<stem>-diffusion.png` for each file name; where stems repeat, the later ones carry a number.
+pub(crate) fn output_names<'a>(inputs: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut taken = HashSet::new();
     inputs
-        .iter()
-        .map(|input| {
-            let stem = Path::new(&input.name).file_stem().unwrap_or_default().to_string_lossy();
+        .map(|name| {
+            let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+            // Names of models may hold slashes.
+            let stem = stem.replace(['/', '\\'], "-");
             (1..)
                 .map(|i| match i {
                     1 => format!("{stem}-diffusion.png"),
@@ -109,9 +110,8 @@ mod tests {
     #[test]
     fn outputs_never_share_a_name() {
         let names = ["a.jpg", "a.png", "A.png", "a-2.png", "b.jpg"];
-        let inputs: Vec<Input> = names.map(|name| Input::file(name.into())).to_vec();
         assert_eq!(
-            output_names(&inputs),
+            output_names(names.into_iter()),
             [
                 "a-diffusion.png",
                 "a-2-diffusion.png",

@@ -16,9 +16,9 @@ use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resiz
 use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, generate};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-pub(crate) use self::draw::random_seed;
+pub(crate) use self::draw::{Draws, random_seed};
 use self::inputs::Content;
-pub(crate) use self::inputs::{Input, find_inputs, shipped_inputs};
+pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
 use crate::{interrupt, output, whole};
@@ -133,8 +133,8 @@ fn draw_tasks<'a>(
     models: &'a [Known],
     settings: &'a Settings,
 ) -> Vec<Task<'a>> {
-    let mut draws = draw::Draws::new(settings.seed);
-    let names = inputs::output_names(inputs);
+    let mut draws = Draws::new(settings.seed);
+    let names = output_names(inputs.iter().map(|input| &*input.name));
     inputs
         .iter()
         .zip(names)

@@ -1,8 +1,15 @@
 //! The command line: each command in its own file.
 
+mod config;
+mod data;
+mod fixtures;
 mod generate;
+mod images;
+mod keys;
 mod models;
 mod run;
+mod serve;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use diffusion_engine::{Options, Precision, Runtime};
 
 use crate::catalogue::Catalogue;
+use crate::config::ByteSize;
 
 /// A self-hosted Stable Diffusion server in one binary
 #[derive(Debug, Parser)]
@@ -27,6 +35,16 @@ enum Command {
     Run(run::Run),
     Generate(generate::Generate),
     Models(models::Models),
+    Images(images::Images),
+    #[command(name = "loaddata")]
+    LoadData(fixtures::LoadData),
+    #[command(name = "dumpdata")]
+    DumpData(fixtures::DumpData),
+    Serve(serve::Serve),
+    #[command(hide = true)]
+    Worker(worker::Worker),
+    Config(config::Config),
+    Keys(keys::Keys),
 }
 
 impl Cli {
@@ -39,6 +57,13 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
+            Command::Images(command) => command.execute(),
+            Command::LoadData(command) => command.execute(),
+            Command::DumpData(command) => command.execute(),
+            Command::Serve(command) => command.execute(),
+            Command::Worker(command) => command.execute(),
+            Command::Config(command) => command.execute(),
+            Command::Keys(command) => command.execute(),
         }
     }
 }
@@ -84,32 +109,6 @@ impl MachineArgs {
     }
 }
 
-/// A number of bytes, as people write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ByteSize(u64);
-
-impl FromStr for ByteSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = text[digits.len()..].to_ascii_uppercase();
-        let factor: f64 = match unit.trim_end_matches('B').trim_end_matches('I') {
-            "" => 1.0,
-            "K" => 1024.0,
-            "M" => 1024.0 * 1024.0,
-            "G" => 1024.0 * 1024.0 * 1024.0,
-            _ => return Err(format!("{unit} is no unit; write for instance 800MB or 6GB")),
-        };
-        match digits.trim().parse::<f64>() {
-            Ok(number) if number > 0.0 && number * factor < 1e18 => {
-                Ok(Self((number * factor) as u64))
-            }
-            _ => Err("write for instance 800MB or 6GB".into()),
-        }
-    }
-}
-
 /// Width and height, as `WIDTHxHEIGHT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size {
@@ -141,14 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read_as_people_write_them() {
-        assert_eq!("6GB".parse(), Ok(ByteSize(6 << 30)));
-        assert_eq!("1.5g".parse(), Ok(ByteSize(3 << 29)));
-        assert_eq!("800MiB".parse(), Ok(ByteSize(800 << 20)));
-        assert_eq!("4096".parse(), Ok(ByteSize(4096)));
-        for text in ["", "GB", "-1GB", "0", "6XB", "nan"] {
-            assert!(text.parse::<ByteSize>().is_err(), "{text}");
-        }
+    fn image_sizes_read_as_people_write_them() {
         assert_eq!("512x768".parse(), Ok(Size { width: 512, height: 768 }));
         for text in ["512", "x", "0x64", "-1x3", "64x64x64"] {
             assert!(text.parse::<Size>().is_err(), "{text}");

@@ -8,6 +8,7 @@
 //! with the last checkpoint that it was given.
 
 mod actions;
+mod breakpoints;
 mod device;
 mod events;
 mod flight;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use self::breakpoints::Breakpoints;
 use self::device::{Command, Device};
 pub(crate) use self::events::Events;
 pub(crate) use self::observer::Observer;
@@ -45,25 +47,6 @@ pub(crate) struct Settings {
     pub(crate) checkpoint_every: Duration,
     /// How often an unfinished image is shown to those who want it, at the most.
     pub(crate) preview_every: Duration,
-    /// Called before each action, as a part of it.
-    #[cfg(test)]
-    hook: tests::Hook,
-    /// Rows of a batch, whatever was measured.
-    #[cfg(test)]
-    rows: Option<usize>,
-}
-
-impl Settings {
-    /// The place where tests break in; nothing otherwise.
-    fn before(&self, action: &schedule::Action) -> Result<(), Failure> {
-        #[cfg(test)]
-        unwind::caught(|| {
-            (self.hook.0)(action);
-            Ok(())
-        })?;
-        let _ = action;
-        Ok(())
-    }
 }
 
 /// The way to the device thread, which ends with the last of its clones: what is in flight then is
@@ -82,11 +65,19 @@ impl Runtime {
     /// # Errors
     /// The operating system gives no threads.
     pub(crate) fn start(settings: Settings, observer: Arc<dyn Observer>) -> anyhow::Result<Self> {
+        Self::start_with(settings, Breakpoints::default(), observer)
+    }
+
+    fn start_with(
+        settings: Settings,
+        breakpoints: Breakpoints,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<Self> {
         let (commands, received) = mpsc::channel();
         let (work, working) = mpsc::channel();
         let (engine, answers) = (settings.engine.clone(), commands.clone());
         let loader = move || loader::run(&engine, &working, &answers);
-        let device = move || Device::new(settings, observer, work).run(&received);
+        let device = move || Device::new(settings, breakpoints, observer, work).run(&received);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.to_owned()).spawn(run);
             started.map(drop).with_context(|| format!("cannot start the {name} thread"))

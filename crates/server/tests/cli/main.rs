@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
 mod generate;
 mod generate_refusals;
 mod help;
+mod images;
 #[cfg(unix)]
 mod interrupt;
+mod model_rows;
 mod models;
 mod run;
 mod run_failures;

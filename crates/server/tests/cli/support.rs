@@ -43,9 +43,10 @@ impl Place {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_diffusion-server"));
         command.args(args).current_dir(self.0.path()).env("HF_HUB_CACHE", self.path("hub"));
-        for name in ["MODELS", "THREADS", "MEMORY"] {
+        for name in ["MODELS", "THREADS", "MEMORY", "DATABASE", "CONFIG", "IMAGE_ROOTS"] {
             command.env_remove(format!("DIFFUSION_SERVER_{name}"));
         }
+        command.env("DIFFUSION_SERVER_DATA", self.path("data"));
         command.env("RUST_BACKTRACE", "1");
         command
     }

@@ -1,5 +1,7 @@
 //! `diffusion-server models`: what can be used.
 
+mod rows;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,14 +11,29 @@ use super::ModelArgs;
 use crate::catalogue::{Known, Origin};
 use crate::output::one_line;
 
-/// List the models that can be used
+/// List the models that can be used; list, add, edit and remove those that were made known
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   diffusion-server models
   diffusion-server models --json
-  diffusion-server models --models-dir ~/models")]
+  diffusion-server models --models-dir ~/models
+  diffusion-server models list
+  diffusion-server models add runwayml/stable-diffusion-v1-5
+  diffusion-server models add --models-dir ~/models --folder ~/models/mine --name mine
+  diffusion-server models edit mine --description 'trained on my cat'
+  diffusion-server models remove mine
+
+Without a command: the models whose weights were found, which all can be used by name. The
+commands are for the table of models, whose available rows random draws choose from; a running
+server sees every change at once."
+)]
 pub(super) struct Models {
+    #[command(subcommand)]
+    command: Option<rows::Command>,
+
     #[command(flatten)]
     models: ModelArgs,
 
@@ -42,6 +59,10 @@ struct Row {
 
 impl Models {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        if let Some(command) = self.command {
+            command.execute()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let catalogue = self.models.catalogue()?;
         let rows: Vec<Row> = catalogue.all().iter().map(Row::new).collect();
         if self.json {

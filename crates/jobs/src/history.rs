@@ -1,0 +1,109 @@
+//! Reading what became of jobs, and deleting it.
+
+use uuid::Uuid;
+
+use crate::database::{Database, both, transaction};
+use crate::job::{IMAGE_COLUMNS, Job, JobImage};
+use crate::{Error, Result, State};
+
+/// Which jobs to list. Each condition that is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Asked for by this key.
+    pub owner: Option<Uuid>,
+    /// Made before this one.
+    pub before: Option<Uuid>,
+}
+
+/// A page of a list, the newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next one begins, if there is one.
+    pub next: Option<Uuid>,
+}
+
+const JOB_COLUMNS: &str =
+    "id, kind, state, request, owner, priority, created_at, started_at, finished_at, version";
+
+impl Database {
+    /// A job.
+    ///
+    /// # Errors
+    /// There is none with this id.
+    pub async fn job(&self, id: Uuid) -> Result<Job> {
+        let select = format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = $1");
+        let job = both!(self, pool => {
+            sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(pool).await?
+        });
+        job.ok_or_else(|| Error::not_found("job", id))
+    }
+
+    /// The images of a job, in order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn job_images(&self, job: Uuid) -> Result<Vec<JobImage>> {
+        let select =
+            format!("SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id = $1 ORDER BY idx");
+        Ok(both!(self, pool => {
+            sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(job).fetch_all(pool).await?
+        }))
+    }
+
+    /// One image of a job.
+    ///
+    /// # Errors
+    /// There is no such image.
+    pub async fn job_image(&self, job: Uuid, index: i32) -> Result<JobImage> {
+        let select =
+            format!("SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id = $1 AND idx = $2");
+        let image = both!(self, pool => {
+            sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(job).bind(index).fetch_optional(pool).await?
+        });
+        image.ok_or_else(|| Error::not_found("image", format!("{job}/{index}")))
+    }
+
+    /// Jobs, the newest first.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn jobs(&self, filter: &Filter, limit: u32) -> Result<Page<Job>> {
+        let select = format!(
+            "SELECT {JOB_COLUMNS} FROM jobs WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR kind = $2) \
+             AND ($3 IS NULL OR owner = $3) AND ($4 IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
+        );
+        let mut items: Vec<Job> = both!(self, pool => {
+            sqlx::query_as(sqlx::AssertSqlSafe(select))
+                .bind(filter.state.map(State::name)).bind(&filter.kind).bind(filter.owner)
+                .bind(filter.before).bind(i64::from(limit) + 1)
+                .fetch_all(pool).await?
+        });
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        Ok(Page { next: items.last().filter(|_| more).map(|job| job.id), items })
+    }
+
+    /// Deletes a job that has ended, and its images' rows. Their files go with the next sweep.
+    ///
+    /// # Errors
+    /// There is no such job; [`Error::Conflict`] where it has not ended.
+    pub async fn delete_job(&self, id: Uuid) -> Result<()> {
+        let state = self.job(id).await?.state;
+        let conflict =
+            |state| Error::Conflict(format!("job {id} is {state}: cancel it before it is deleted"));
+        if !state.is_final() {
+            return Err(conflict(state));
+        }
+        let deleted = transaction!(self, tx => {
+            let delete = "DELETE FROM jobs WHERE id = $1 AND state NOT IN ('queued', 'running')";
+            sqlx::query(delete).bind(id).execute(&mut *tx).await?.rows_affected()
+        });
+        if deleted == 1 { Ok(()) } else { Err(conflict(State::Queued)) }
+    }
+}

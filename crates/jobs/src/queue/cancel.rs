@@ -1,0 +1,37 @@
+//! Cancelling a job: what has not ended of it ends now.
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::Queue;
+use crate::database::transaction;
+use crate::{Error, Result, settle::settle};
+
+impl Queue {
+    /// Cancels what waits and what runs of a job. Images that are there stay. A job that has ended
+    /// is left as it is.
+    ///
+    /// The record says so at once: a worker that has an image in hand can no longer publish it.
+    /// That it stops computing is River's message, or the caller's shorter one, to the worker.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn cancel(&self, job: Uuid) -> Result<()> {
+        let now = Utc::now();
+        transaction!(&self.database, tx => {
+            let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1";
+            if sqlx::query(lock).bind(job).execute(&mut *tx).await?.rows_affected() == 0 {
+                return Err(Error::not_found("job", job));
+            }
+            let cancel = "UPDATE job_images SET state = 'cancelled', finished_at = $2, worker = NULL \
+                          WHERE job_id = $1 AND state IN ('queued', 'running') RETURNING river_id";
+            let rivers: Vec<Option<i64>> =
+                sqlx::query_scalar(cancel).bind(job).bind(now).fetch_all(&mut *tx).await?;
+            for river in rivers.into_iter().flatten() {
+                self.client.jobs().cancel(river).tx(&mut tx).await?;
+            }
+            settle!(tx, job, now);
+        });
+        Ok(())
+    }
+}

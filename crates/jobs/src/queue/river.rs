@@ -1,0 +1,140 @@
+//! What of River's table we touch ourselves, each statement guarded by the attempt number.
+//!
+//! River's own statements cannot free the jobs of a dead worker before their timeout, cannot place
+//! a job by its owner's turn, and complete a job without comparing attempts.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use riverqueue::JobArgs;
+use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, Sqlite, Transaction};
+use uuid::Uuid;
+
+use crate::Database;
+
+/// The unit of the queue: one image.
+#[derive(Debug, Clone, Serialize, Deserialize, JobArgs)]
+#[river(kind = "image")]
+pub struct ImageArgs {
+    /// Its job.
+    pub job: Uuid,
+    /// Its place in the job.
+    pub index: i32,
+}
+
+/// River's row of an image, inside our transactions.
+pub(crate) trait RiverRow {
+    /// Moves a waiting job to its turn.
+    async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()>;
+
+    /// The attempt that runs, where one does. The row is locked until the transaction ends.
+    async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>>;
+
+    /// Makes a running job available again, if this attempt still runs.
+    async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()>;
+}
+
+/// When River takes an image of this round and priority: River takes the earliest first, and what
+/// lies in the past at once. No clock is meant.
+pub(crate) fn turn(round: i64, priority: i32) -> DateTime<Utc> {
+    const START: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    let milliseconds = round.saturating_mul(4).saturating_add(i64::from(priority));
+    TimeDelta::try_milliseconds(milliseconds)
+        .and_then(|d| START.checked_add_signed(d))
+        .unwrap_or(START)
+}
+
+impl RiverRow for Transaction<'_, Sqlite> {
+    async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()> {
+        let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
+        place.bind(sqlite_time(turn)).bind(id).execute(&mut **self).await?;
+        Ok(())
+    }
+
+    async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
+        // A writing transaction of SQLite holds the whole database.
+        let attempt = "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running'";
+        sqlx::query_scalar(attempt).bind(id).fetch_optional(&mut **self).await
+    }
+
+    async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()> {
+        let free = "UPDATE river_job SET state = 'available', scheduled_at = $1 \
+                    WHERE id = $2 AND state = 'running' AND attempt = $3";
+        sqlx::query(free)
+            .bind(sqlite_time(turn))
+            .bind(id)
+            .bind(attempt)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+}
+
+/// As River writes times on SQLite: to the millisecond, so that texts compare as times do.
+fn sqlite_time(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+impl RiverRow for Transaction<'_, Postgres> {
+    async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()> {
+        let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
+        place.bind(turn).bind(id).execute(&mut **self).await?;
+        Ok(())
+    }
+
+    async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
+        let attempt =
+            "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running' FOR UPDATE";
+        sqlx::query_scalar(attempt).bind(id).fetch_optional(&mut **self).await
+    }
+
+    async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()> {
+        let free = "UPDATE river_job SET state = 'available', scheduled_at = $1 \
+                    WHERE id = $2 AND state = 'running' AND attempt = $3";
+        sqlx::query(free).bind(turn).bind(id).bind(attempt).execute(&mut **self).await?;
+        Ok(())
+    }
+}
+
+/// A running job whose claimant is no more.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(crate) struct Orphan {
+    pub(crate) id: i64,
+    pub(crate) attempt: i16,
+}
+
+/// The running jobs whose last claimant holds no lease. River's client id is the lease's id.
+pub(crate) async fn orphans(database: &Database) -> sqlx::Result<Vec<Orphan>> {
+    match database {
+        Database::Sqlite(pool) => {
+            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' AND kind = 'image' \
+                          AND NOT EXISTS (SELECT 1 FROM worker_leases \
+                          WHERE lower(hex(worker_leases.id)) = river_job.attempted_by ->> '$[#-1]')";
+            sqlx::query_as(select).fetch_all(pool).await
+        }
+        Database::Postgres(pool) => {
+            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' AND kind = 'image' \
+                          AND NOT EXISTS (SELECT 1 FROM worker_leases \
+                          WHERE replace(worker_leases.id::text, '-', '') \
+                          = attempted_by[array_upper(attempted_by, 1)])";
+            sqlx::query_as(select).fetch_all(pool).await
+        }
+    }
+}
+
+/// River's client id of the worker that holds a lease.
+pub(crate) fn client_id(lease: Uuid) -> String {
+    lease.simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_ordered_by_round_then_priority_and_lie_in_the_past() {
+        assert!(turn(0, 0) < turn(0, 2));
+        assert!(turn(0, 2) < turn(1, 0));
+        assert!(turn(1_000_000_000, 2) < Utc::now());
+        assert_eq!(sqlite_time(turn(1, 2)), "1970-01-01 00:00:00.006");
+    }
+}

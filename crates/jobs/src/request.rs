@@ -1,0 +1,161 @@
+//! A request, whatever dialect it came in: what is asked, before anything is looked up.
+
+use bytes::Bytes;
+
+use crate::{Error, Priority, Result};
+
+/// What kind of images are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// From a prompt.
+    TextToImage,
+    /// From a picture and a prompt.
+    ImageToImage,
+    /// From each picture, with a prompt and a model drawn at random.
+    Random,
+}
+
+impl Kind {
+    /// The name in the record and over HTTP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextToImage => "txt2img",
+            Self::ImageToImage => "img2img",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// A picture to start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// One of the data set, by its id, name or path.
+    Named(String),
+    /// The encoded picture itself.
+    Data(Bytes),
+}
+
+/// What is asked. What is not given takes the default of the kind or of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// What kind of images.
+    pub kind: Kind,
+    /// What they show; at least one.
+    pub prompts: Vec<String>,
+    /// What they should not show.
+    pub negative_prompt: String,
+    /// Names of models; the first at hand, or for a draw all, if none.
+    pub models: Vec<String>,
+    /// Pictures to start from; for a draw the whole data set, if none.
+    pub inputs: Vec<Input>,
+    /// How far to go from the picture: above 0, to 1.
+    pub strength: Option<f64>,
+    /// Steps of the full schedule.
+    pub steps: Option<u32>,
+    /// Guidance scale.
+    pub guidance: Option<f64>,
+    /// Scheduler by name; for a draw `euler`, else the model's own, if none.
+    pub scheduler: Option<String>,
+    /// In pixels; the model's own, or the picture's shape at the model's own area, if none.
+    pub width: Option<u32>,
+    /// As `width`.
+    pub height: Option<u32>,
+    /// Of the first image; the following have the following ones. Random if none.
+    pub seed: Option<u64>,
+    /// Images for each prompt, model and picture.
+    pub count: u32,
+    /// Its place among the owner's.
+    pub priority: Priority,
+}
+
+/// Images that one job may have.
+pub const MOST_IMAGES: usize = 1000;
+/// Steps that one image may have.
+pub const MOST_STEPS: u32 = 1000;
+
+impl Request {
+    /// A request of this kind with defaults.
+    pub fn new(kind: Kind, prompts: Vec<String>) -> Self {
+        Self {
+            kind,
+            prompts,
+            negative_prompt: String::new(),
+            models: Vec::new(),
+            inputs: Vec::new(),
+            strength: None,
+            steps: None,
+            guidance: None,
+            scheduler: None,
+            width: None,
+            height: None,
+            seed: None,
+            count: 1,
+            priority: Priority::Normal,
+        }
+    }
+
+    /// Checks what can be checked without looking anything up.
+    ///
+    /// # Errors
+    /// [`Error::Field`]: a field is out of range, or does not go with the kind.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |field, message: &str| Err(Error::field(field, message));
+        if self.prompts.is_empty() {
+            return wrong("prompt", "a prompt is needed");
+        }
+        match self.kind {
+            Kind::TextToImage if !self.inputs.is_empty() => {
+                return wrong("init_image", "txt2img starts from no picture; ask for img2img");
+            }
+            Kind::TextToImage if self.strength.is_some() => {
+                return wrong("strength", "txt2img has none; ask for img2img");
+            }
+            Kind::ImageToImage if self.inputs.is_empty() => {
+                return wrong("init_image", "img2img starts from a picture");
+            }
+            _ => {}
+        }
+        if let Some(steps) = self.steps
+            && !(1..=MOST_STEPS).contains(&steps)
+        {
+            return Err(Error::field(
+                "steps",
+                format!("{steps} is not between 1 and {MOST_STEPS}"),
+            ));
+        }
+        if self.count == 0 || self.count as usize > MOST_IMAGES {
+            let message = format!("{} is not between 1 and {MOST_IMAGES}", self.count);
+            return Err(Error::field("count", message));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        let ask = |kind| Request::new(kind, vec!["a cat".into()]);
+        let picture = || vec![Input::Named("a.png".into())];
+        ask(Kind::TextToImage).check().unwrap();
+        ask(Kind::Random).check().unwrap();
+        Request { inputs: picture(), ..ask(Kind::ImageToImage) }.check().unwrap();
+        for (request, field) in [
+            (Request::new(Kind::Random, Vec::new()), "prompt"),
+            (Request { inputs: picture(), ..ask(Kind::TextToImage) }, "init_image"),
+            (Request { strength: Some(0.5), ..ask(Kind::TextToImage) }, "strength"),
+            (ask(Kind::ImageToImage), "init_image"),
+            (Request { steps: Some(0), ..ask(Kind::Random) }, "steps"),
+            (Request { steps: Some(1001), ..ask(Kind::Random) }, "steps"),
+            (Request { count: 0, ..ask(Kind::Random) }, "count"),
+        ] {
+            let error = request.check().unwrap_err();
+            assert!(
+                matches!(&error, Error::Field { field: found, .. } if found == field),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One attempt at an image: from its claim to its publication.
+//!
+//! Every write is guarded by the attempt number, River's job and the lease, so an attempt that was
+//! given up for dead changes nothing any more.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::strike;
+use crate::database::{both, transaction};
+use crate::queue::{Queue, RiverRow as _};
+use crate::{Error, Priority, Result, settle::settle};
+
+/// An image in this worker's hands.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its job.
+    pub job: Uuid,
+    /// Its place in the job.
+    pub index: i32,
+    /// All that decides its bytes.
+    pub plan: Value,
+    /// Steps of the sample state that is stored; 0 where none is.
+    pub saved_step: i32,
+    /// The key that asked.
+    pub owner: Option<Uuid>,
+    /// Its place among the owner's.
+    pub priority: Priority,
+    /// River's number: the older, the smaller.
+    pub age: i64,
+    /// When its job was accepted.
+    pub accepted_at: DateTime<Utc>,
+    pub(super) queue: Queue,
+    pub(super) number: i16,
+    pub(super) lease: Uuid,
+}
+
+/// A stored file to be published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Time that the attempt took.
+    pub seconds: f64,
+}
+
+/// Counts a change of the job, and locks its row: the first statement of each transaction here, so
+/// that they wait for each other in one order.
+const TOUCH: &str = "UPDATE jobs SET version = version + 1 WHERE id = $1";
+
+impl Attempt {
+    /// Begins an attempt that River has claimed. `None`: the image has ended already.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] where the lease is lost, and those of the database.
+    pub(super) async fn begin(
+        queue: &Queue,
+        (job, index): (Uuid, i32),
+        (river, number): (i64, i16),
+        lease: Uuid,
+    ) -> Result<Option<Self>> {
+        type Row = (Json<Value>, i32, Option<Uuid>, i32);
+        let now = Utc::now();
+        let found: Option<(Row, DateTime<Utc>)> = transaction!(&queue.database, tx => {
+            let touch = "UPDATE jobs SET version = version + 1, started_at = COALESCE(started_at, $2), \
+                         state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
+                         WHERE id = $1 RETURNING created_at";
+            let accepted: Option<DateTime<Utc>> =
+                sqlx::query_scalar(touch).bind(job).bind(now).fetch_optional(&mut *tx).await?;
+            let held: Option<i64> = sqlx::query_scalar("SELECT beats FROM worker_leases WHERE id = $1")
+                .bind(lease).fetch_optional(&mut *tx).await?;
+            if held.is_none() {
+                return Err(Error::Superseded);
+            }
+            let begin = "UPDATE job_images SET state = 'running', attempt = $4, worker = $5, \
+                         started_at = COALESCE(started_at, $6) \
+                         WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND state IN ('queued', 'running') \
+                         RETURNING plan, saved_step, owner, priority";
+            let row: Option<Row> = sqlx::query_as(begin)
+                .bind(job).bind(index).bind(river).bind(i32::from(number)).bind(lease).bind(now)
+                .fetch_optional(&mut *tx).await?;
+            row.zip(accepted)
+        });
+        let Some(((plan, saved_step, owner, priority), accepted_at)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            job,
+            index,
+            plan: plan.0,
+            saved_step,
+            owner,
+            priority: priority.try_into()?,
+            age: river,
+            accepted_at,
+            queue: queue.clone(),
+            number,
+            lease,
+        }))
+    }
+
+    /// Publishes the image: its row and River's job change together, or not at all. Its file must
+    /// be stored already.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] where this attempt no longer holds the image; those of the database,
+    /// after which the same call may be repeated.
+    pub async fn publish(&self, file: &Published) -> Result<()> {
+        let now = Utc::now();
+        let bytes = i64::try_from(file.bytes).unwrap_or(i64::MAX);
+        let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+        transaction!(&self.queue.database, tx => {
+            sqlx::query(TOUCH).bind(self.job).execute(&mut *tx).await?;
+            let publish = "UPDATE job_images SET state = 'succeeded', finished_at = $6, seconds = $7, \
+                           sha256 = $8, bytes = $9, width = $10, height = $11, error = NULL, worker = NULL \
+                           WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
+                           AND worker = $5 AND state = 'running'";
+            let published = sqlx::query(publish)
+                .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
+                .bind(self.lease).bind(now).bind(file.seconds).bind(&file.sha256).bind(bytes)
+                .bind(side(file.width)).bind(side(file.height))
+                .execute(&mut *tx).await?;
+            if published.rows_affected() != 1 || tx.running_attempt(self.age).await? != Some(self.number) {
+                return Err(Error::Superseded);
+            }
+            self.queue.client.jobs().complete(self.age).tx(&mut tx).await?;
+            settle!(tx, self.job, now);
+        });
+        Ok(())
+    }
+
+    /// Ends the image with an error that another attempt would meet again.
+    ///
+    /// # Errors
+    /// As [`Attempt::publish`].
+    pub async fn fail(&self, error: &str) -> Result<()> {
+        let now = Utc::now();
+        transaction!(&self.queue.database, tx => {
+            sqlx::query(TOUCH).bind(self.job).execute(&mut *tx).await?;
+            let fail = "UPDATE job_images SET state = 'failed', finished_at = $6, error = $7, worker = NULL \
+                        WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
+                        AND worker = $5 AND state = 'running'";
+            let failed = sqlx::query(fail)
+                .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
+                .bind(self.lease).bind(now).bind(error)
+                .execute(&mut *tx).await?;
+            if failed.rows_affected() != 1 || tx.running_attempt(self.age).await? != Some(self.number) {
+                return Err(Error::Superseded);
+            }
+            self.queue.client.jobs().complete(self.age).tx(&mut tx).await?;
+            settle!(tx, self.job, now);
+        });
+        Ok(())
+    }
+
+    /// Gives the image back after an error that may pass, unless that happened too often: then the
+    /// image fails. Says whether it is to be tried again.
+    ///
+    /// # Errors
+    /// As [`Attempt::publish`].
+    pub async fn give_back(&self, error: &str) -> Result<bool> {
+        let select = "SELECT strikes, struck_step, saved_step FROM job_images WHERE job_id = $1 AND idx = $2";
+        let (strikes, struck, saved): (i32, i32, i32) = both!(&self.queue.database, pool => {
+            sqlx::query_as(select).bind(self.job).bind(self.index).fetch_one(pool).await?
+        });
+        let strikes = strike::after(strikes, struck, saved);
+        if strikes >= strike::MOST {
+            self.fail(&format!("{error} (attempt {strikes} of {} without progress)", strike::MOST))
+                .await?;
+            return Ok(false);
+        }
+        let queue = "UPDATE job_images SET state = 'queued', worker = NULL, strikes = $6, struck_step = $7, \
+                     error = $8 WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
+                     AND worker = $5 AND state = 'running'";
+        let queued = both!(&self.queue.database, pool => {
+            sqlx::query(queue)
+                .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
+                .bind(self.lease).bind(strikes).bind(saved).bind(error)
+                .execute(pool).await?.rows_affected()
+        });
+        if queued == 1 { Ok(true) } else { Err(Error::Superseded) }
+    }
+
+    /// Notes that a sample state of this many steps is stored.
+    ///
+    /// # Errors
+    /// As [`Attempt::publish`].
+    pub async fn saved(&self, step: i32) -> Result<()> {
+        let save = "UPDATE job_images SET saved_step = $6 \
+                    WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
+                    AND worker = $5 AND state = 'running'";
+        let saved = both!(&self.queue.database, pool => {
+            sqlx::query(save)
+                .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
+                .bind(self.lease).bind(step)
+                .execute(pool).await?.rows_affected()
+        });
+        if saved == 1 { Ok(()) } else { Err(Error::Superseded) }
+    }
+}

@@ -1,0 +1,104 @@
+//! The sign that a worker lives: a row for each start of a process, whose counter grows.
+
+use std::collections::HashMap;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::SILENT_LOOKS;
+use crate::Result;
+use crate::database::{Database, both};
+
+/// This worker's lease.
+#[derive(Debug)]
+pub struct Lease {
+    id: Uuid,
+    database: Database,
+    /// The others as last seen: their counters, and for how many looks those stood still.
+    seen: HashMap<Uuid, (i64, u32)>,
+}
+
+impl Lease {
+    /// Takes a lease. `after` names one that is known to be dead: that of the process whose place
+    /// this one takes. On SQLite, where there is one worker process at a time, all others are.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn take(database: &Database, id: Uuid, after: Option<Uuid>) -> Result<Self> {
+        if let Database::Sqlite(pool) = database {
+            sqlx::query("DELETE FROM worker_leases WHERE id <> $1").bind(id).execute(pool).await?;
+        }
+        if let Some(dead) = after {
+            release(database, dead).await?;
+        }
+        let insert = "INSERT INTO worker_leases (id, started_at) VALUES ($1, $2)";
+        both!(database, pool => {
+            sqlx::query(insert).bind(id).bind(Utc::now()).execute(pool).await?;
+        });
+        Ok(Self { id, database: database.clone(), seen: HashMap::new() })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Says that this worker lives. `false`: others took it for dead, and its work is theirs.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn beat(&self) -> Result<bool> {
+        let beat = "UPDATE worker_leases SET beats = beats + 1 WHERE id = $1";
+        let rows = both!(&self.database, pool => {
+            sqlx::query(beat).bind(self.id).execute(pool).await?.rows_affected()
+        });
+        Ok(rows == 1)
+    }
+
+    /// Looks at the others, and ends the leases of those that stood still for [`SILENT_LOOKS`]
+    /// looks. Only looks that reached the database count, so an outage kills nobody.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn look(&mut self) -> Result<()> {
+        let select = "SELECT id, beats FROM worker_leases WHERE id <> $1";
+        let found = both!(&self.database, pool => {
+            sqlx::query_as::<_, (Uuid, i64)>(select).bind(self.id).fetch_all(pool).await
+        });
+        let found = found.inspect_err(|_| self.seen.clear())?;
+        let mut seen = HashMap::new();
+        for (id, beats) in found {
+            let silent = match self.seen.get(&id) {
+                Some(&(before, silent)) if before == beats => silent + 1,
+                _ => 0,
+            };
+            if silent >= SILENT_LOOKS {
+                // Unless it has spoken since.
+                let end = "DELETE FROM worker_leases WHERE id = $1 AND beats = $2";
+                both!(&self.database, pool => {
+                    sqlx::query(end).bind(id).bind(beats).execute(pool).await?;
+                });
+                tracing::warn!(worker = %id, "a worker's heart has stopped: others take over its work");
+            } else {
+                seen.insert(id, (beats, silent));
+            }
+        }
+        self.seen = seen;
+        Ok(())
+    }
+
+    /// Gives the lease back, when all work is done or handed over.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn give_back(&self) -> Result<()> {
+        release(&self.database, self.id).await
+    }
+}
+
+async fn release(database: &Database, id: Uuid) -> Result<()> {
+    both!(database, pool => {
+        sqlx::query("DELETE FROM worker_leases WHERE id = $1").bind(id).execute(pool).await?;
+    });
+    Ok(())
+}

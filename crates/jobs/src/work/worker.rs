@@ -1,0 +1,224 @@
+//! River's client that claims images and hands them to whoever computes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use riverqueue::jiff::Timestamp;
+use riverqueue::{
+    Client, Job, MaintenanceConfig, QueueConfig, Retention, RunHandle, WorkContext, WorkError,
+    WorkOutcome, Workers,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, reap};
+use crate::database::{Database, Location};
+use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
+use crate::{Error, Result};
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The record has its end: published, failed or cancelled.
+    Ended,
+    /// It was given back ([`Attempt::give_back`]) and is to be claimed again.
+    Again,
+    /// It was handed over with its sample state stored; the worker is about to stop.
+    HandedOver,
+}
+
+/// Whoever computes images.
+pub trait Work: Send + Sync + 'static {
+    /// Carries an attempt to its end. `cancelled` fires when nobody wants the image any more.
+    fn work(
+        &self,
+        attempt: Attempt,
+        cancelled: CancellationToken,
+    ) -> impl Future<Output = Verdict> + Send;
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    queue: Queue,
+    run: RunHandle,
+    slots: usize,
+    wakes: AtomicU64,
+    lease: Arc<tokio::sync::Mutex<Lease>>,
+    lost: CancellationToken,
+    heart: tokio::task::JoinHandle<()>,
+}
+
+/// Fetches happen when something is woken; this is for what nobody told us of.
+const POLL: Duration = Duration::from_secs(1);
+
+/// River's rescuer knows time alone; leases know who lives. It is put out of the way.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How long an attempt that was given back waits.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// Starts to claim images, at most `slots` at a time in each lane. What dead workers held is
+    /// freed first.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn start<W: Work>(
+        database: &Database,
+        location: &Location,
+        lease: Lease,
+        slots: usize,
+        work: W,
+    ) -> Result<Self> {
+        let id = lease.id();
+        let builder = match Database::connect(location, 6).await? {
+            Database::Sqlite(pool) => Client::builder(pool),
+            Database::Postgres(pool) => Client::builder(pool),
+        };
+        let lost = CancellationToken::new();
+        let mut workers = Workers::new();
+        workers.add(Glue {
+            work: Arc::new(work),
+            database: database.clone(),
+            lease: id,
+            lost: lost.clone(),
+        })?;
+        let kept = Retention::DeleteAfter(Duration::from_secs(600));
+        let maintenance = MaintenanceConfig::default()
+            .with_rescue_after(NEVER)
+            .with_completed_job_retention(kept)
+            .with_cancelled_job_retention(kept)
+            .with_discarded_job_retention(kept);
+        let client = builder
+            .id(client_id(id))
+            .fetch_cooldown(FETCH_COOLDOWN)
+            .without_job_timeout()
+            .maintenance(maintenance)
+            .queue(FIRST, lane(slots, POLL))
+            .queue(REST, lane(slots, POLL))
+            .workers(workers)
+            .build()?;
+        let queue = Queue { database: database.clone(), client: client.clone() };
+        reap::reap(&queue, true).await?;
+        let mut run = client.start()?;
+        run.wait_ready().await?;
+        let lease = Arc::new(tokio::sync::Mutex::new(lease));
+        let heart = tokio::spawn(beat(queue.clone(), lease.clone(), lost.clone()));
+        Ok(Self { queue, run, slots, wakes: AtomicU64::new(0), lease, lost, heart })
+    }
+
+    /// Looks into the queue now. (A changed configuration makes River look at once.)
+    pub fn wake(&self) {
+        let poll = POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 2 + 1);
+        for name in [FIRST, REST] {
+            if let Err(error) =
+                self.queue.client.local_queues().update(name, lane(self.slots, poll))
+            {
+                tracing::warn!(%error, "the queue was not woken; it is polled instead");
+            }
+        }
+    }
+
+    /// Fires when others took this worker for dead: what it does is no longer wanted.
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Stops claiming.
+    pub fn stop_claiming(&self) {
+        self.run.stopper().stop();
+    }
+
+    /// Ends the worker: what it still holds is handed over, and counts against no image. The
+    /// process should end soon after.
+    ///
+    /// # Errors
+    /// The database cannot be reached; others will find out by the silence.
+    pub async fn hand_over(self) -> Result<()> {
+        self.heart.abort();
+        self.lease.lock().await.give_back().await?;
+        reap::reap(&self.queue, false).await?;
+        Ok(())
+    }
+}
+
+fn lane(slots: usize, poll: Duration) -> QueueConfig {
+    QueueConfig::new(slots).with_fetch_poll_interval(poll)
+}
+
+/// The heart: beats, listens to the others', frees what the dead held.
+async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: CancellationToken) {
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mut lease = lease.lock().await;
+        let result = async {
+            if !lease.beat().await? {
+                return Ok(false);
+            }
+            lease.look().await?;
+            reap::reap(&queue, true).await?;
+            Ok::<_, Error>(true)
+        };
+        match result.await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::error!("this worker was taken for dead: it stops");
+                lost.cancel();
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "the worker's heartbeat failed; it is repeated"),
+        }
+    }
+}
+
+/// Between River and [`Work`].
+struct Glue<W> {
+    work: Arc<W>,
+    database: Database,
+    lease: Uuid,
+    lost: CancellationToken,
+}
+
+/// Tells River to offer the image again.
+#[derive(Debug, thiserror::Error)]
+#[error("to be tried again")]
+struct Again;
+
+impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
+    type Error = Again;
+
+    fn next_retry(&self, _: &Job<ImageArgs>, _: &WorkError, _: Timestamp) -> Option<Duration> {
+        Some(PAUSE)
+    }
+
+    async fn work(&self, context: WorkContext, job: Job<ImageArgs>) -> Result<WorkOutcome, Again> {
+        let Some(client) = context.client().cloned() else { return Err(Again) };
+        let queue = Queue { database: self.database.clone(), client };
+        let number = i16::try_from(job.row.attempt).map_err(|_| Again)?;
+        let ImageArgs { job: id, index } = job.args;
+        let attempt = Attempt::begin(&queue, (id, index), (job.row.id, number), self.lease).await;
+        let attempt = match attempt {
+            Ok(Some(attempt)) => attempt,
+            Ok(None) => return Ok(WorkOutcome::Complete),
+            Err(Error::Superseded) => {
+                // The reaper frees the claim.
+                self.lost.cancel();
+                return std::future::pending().await;
+            }
+            Err(error) => {
+                tracing::warn!(job = %id, index, %error, "an attempt cannot begin; it is tried again");
+                return Err(Again);
+            }
+        };
+        match self.work.work(attempt, context.cancellation_token().clone()).await {
+            Verdict::Ended => Ok(WorkOutcome::Complete),
+            Verdict::Again => Err(Again),
+            // River must not write of it: the hand-over does.
+            Verdict::HandedOver => std::future::pending().await,
+        }
+    }
+}

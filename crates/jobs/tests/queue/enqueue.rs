@@ -1,0 +1,94 @@
+//! What is taken in, and what is not.
+
+use diffusion_jobs::queue::Backlog;
+use diffusion_jobs::{Error, Filter, Priority, State};
+use uuid::Uuid;
+
+use crate::bench::{Bench, new_job};
+use crate::support::{Fresh, on_both};
+
+on_both!(stored, idempotent, idempotent_at_once, bounded, listed, deleted);
+
+async fn stored(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let id = bench.ask(2).await;
+    let job = bench.job(id).await;
+    assert_eq!((job.state, job.kind.as_str(), job.owner), (State::Queued, "txt2img", None));
+    assert_eq!(job.request["prompt"], "a cat");
+    let images = bench.images(id).await;
+    assert_eq!(images.len(), 2);
+    assert_eq!(images[1].plan["seed"], u64::MAX - 1, "seeds keep all their bits");
+    assert_eq!((images[1].idx, images[1].output_name.as_str()), (1, "1.png"));
+    let nothing = new_job(None, Priority::Normal, 0);
+    let empty = bench.queue.enqueue(&nothing, None, crate::bench::PLENTY);
+    assert!(matches!(empty.await, Err(Error::Invalid(_))));
+    let missing = fresh.database.job(Uuid::now_v7()).await;
+    assert!(matches!(missing, Err(Error::NotFound { what: "job", .. })));
+}
+
+async fn idempotent(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let first = bench.ask_named("k", "body").await.unwrap();
+    assert!(first.is_new);
+    let again = bench.ask_named("k", "body").await.unwrap();
+    assert_eq!((again.id, again.is_new), (first.id, false));
+    assert!(matches!(bench.ask_named("k", "other").await, Err(Error::Conflict(_))));
+    assert_ne!(bench.ask_named("l", "body").await.unwrap().id, first.id);
+    let all = fresh.database.jobs(&Filter::default(), 10).await.unwrap();
+    assert_eq!(all.items.len(), 2, "what was repeated is not stored twice");
+}
+
+async fn idempotent_at_once(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let asks = (0..8).map(|_| bench.ask_named("k", "body"));
+    let answers = futures_util::future::try_join_all(asks).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.id == answers[0].id));
+    assert_eq!(answers.iter().filter(|answer| answer.is_new).count(), 1);
+}
+
+async fn bounded(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let (a, b) = (Some(Uuid::new_v4()), Some(Uuid::new_v4()));
+    let backlog = Backlog { total: 5, each: 3 };
+    let ask = async |owner, images| {
+        bench.queue.enqueue(&new_job(owner, Priority::Normal, images), None, backlog).await
+    };
+    ask(a, 2).await.unwrap();
+    let refused = ask(a, 2).await.unwrap_err();
+    assert!(matches!(refused, Error::Backlog { waiting: 2, limit: 3 }), "{refused:?}");
+    ask(a, 1).await.unwrap();
+    ask(b, 2).await.unwrap();
+    let refused = ask(None, 1).await.unwrap_err();
+    assert!(matches!(refused, Error::Backlog { waiting: 5, limit: 5 }), "{refused:?}");
+}
+
+async fn listed(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let owner = Uuid::new_v4();
+    let mut ids = Vec::new();
+    for i in 0..5 {
+        ids.push(bench.ask_as((i % 2 == 0).then_some(owner), Priority::Low, 1).await);
+    }
+    bench.queue.cancel(ids[0]).await.unwrap();
+    ids.reverse();
+    let page = fresh.database.jobs(&Filter::default(), 3).await.unwrap();
+    assert_eq!(page.items.iter().map(|job| job.id).collect::<Vec<_>>(), ids[..3]);
+    let rest = Filter { before: page.next, ..Filter::default() };
+    let rest = fresh.database.jobs(&rest, 3).await.unwrap();
+    assert_eq!(rest.items.iter().map(|job| job.id).collect::<Vec<_>>(), ids[3..]);
+    assert_eq!(rest.next, None);
+    let owned = Filter { owner: Some(owner), state: Some(State::Queued), ..Filter::default() };
+    assert_eq!(fresh.database.jobs(&owned, 10).await.unwrap().items.len(), 2);
+    let kind = Filter { kind: Some("random".into()), ..Filter::default() };
+    assert_eq!(fresh.database.jobs(&kind, 10).await.unwrap().items.len(), 0);
+}
+
+async fn deleted(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let id = bench.ask(1).await;
+    assert!(matches!(fresh.database.delete_job(id).await, Err(Error::Conflict(_))));
+    bench.queue.cancel(id).await.unwrap();
+    fresh.database.delete_job(id).await.unwrap();
+    assert!(matches!(fresh.database.delete_job(id).await, Err(Error::NotFound { .. })));
+    assert!(bench.images(id).await.is_empty());
+}

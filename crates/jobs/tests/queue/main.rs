@@ -1,0 +1,14 @@
+//! The durable queue, on both databases: what is taken in, worked, cancelled, tried again, and
+//! what survives the death of workers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bench;
+mod cancel;
+mod database_stop;
+mod dead_workers;
+mod enqueue;
+mod retry;
+mod turns;
+mod work;

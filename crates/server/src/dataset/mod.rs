@@ -1,0 +1,16 @@
+//! What the rows of images and models stand for: files below configured folders, what the binary
+//! carries, weights. Whether it is there is looked at whenever it is asked; nothing of that is
+//! stored.
+
+pub(crate) mod draw;
+mod models;
+mod pictures;
+mod seed;
+mod store;
+mod view;
+
+pub(crate) use models::{Shelf, usable};
+pub(crate) use pictures::{Picture, Pictures};
+pub(crate) use seed::seed;
+pub(crate) use store::{check, read_image, store};
+pub(crate) use view::{ImageView, ModelView};

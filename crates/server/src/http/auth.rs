@@ -1,0 +1,133 @@
+//! Who asks, and what they may do: a handler takes one of [`Read`], [`Generate`] and [`Admin`].
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use diffusion_jobs::keys::Scope;
+use uuid::Uuid;
+
+use super::{AppState, Problem};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The API key; none where the server demands none.
+    pub(crate) owner: Option<Uuid>,
+    /// Whether the owner may see and change what belongs to others.
+    pub(crate) admin: bool,
+}
+
+/// Demands a key that may read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Read(pub(crate) Identity);
+
+/// Demands a key that may make jobs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Generate(pub(crate) Identity);
+
+/// Demands a key that may change everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admin(pub(crate) Identity);
+
+macro_rules! demands {
+    ($extractor:ident, $scope:expr) => {
+        impl FromRequestParts<AppState> for $extractor {
+            type Rejection = Problem;
+
+            async fn from_request_parts(
+                parts: &mut Parts,
+                state: &AppState,
+            ) -> Result<Self, Problem> {
+                identify(&parts.headers, state, $scope).await.map(Self)
+            }
+        }
+    };
+}
+
+demands!(Read, Scope::Read);
+demands!(Generate, Scope::Generate);
+demands!(Admin, Scope::Admin);
+
+/// Who sent these headers, if they may do this.
+///
+/// # Errors
+/// 401 without a key that holds, 403 where it allows less.
+async fn identify(
+    headers: &HeaderMap,
+    state: &AppState,
+    scope: Scope,
+) -> Result<Identity, Problem> {
+    if !state.keys_demanded {
+        return Ok(Identity { owner: None, admin: true });
+    }
+    let Some(secret) = credential(headers) else {
+        return Err(unauthorized("this server demands an API key: send Authorization: Bearer KEY"));
+    };
+    let key = state.keyring.find(&state.database, &secret).await?;
+    let Some(key) = key else {
+        return Err(unauthorized("the API key is not known here, or was revoked"));
+    };
+    if !key.allows(scope) {
+        let detail = format!("the API key {:?} does not have the scope {scope}", key.name);
+        return Err(
+            Problem::new(StatusCode::FORBIDDEN, "scope", detail).with("scope", scope.name())
+        );
+    }
+    if let Err(wait) = state.keyring.count(key.id) {
+        let detail = format!(
+            "the API key {:?} has sent more than {} requests in a minute",
+            key.name, state.config.server.limits.requests_per_minute
+        );
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail).retry_after(wait));
+    }
+    Ok(Identity { owner: Some(key.id), admin: key.allows(Scope::Admin) })
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "key", detail)
+}
+
+/// The key among the headers: `Authorization: Bearer KEY`, `Authorization: Basic …` with the key
+/// as the password, or `X-API-Key: KEY`.
+fn credential(headers: &HeaderMap) -> Option<String> {
+    if let Some(key) = headers.get("x-api-key") {
+        return Some(key.to_str().ok()?.trim().into());
+    }
+    let (scheme, value) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Some(value.into())
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        let pair = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
+        Some(pair.split_once(':')?.1.into())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials() {
+        let of = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            credential(&headers)
+        };
+        let key = Some("dsk_1:2".to_owned());
+        assert_eq!(of("authorization", "Bearer dsk_1:2"), key);
+        assert_eq!(of("authorization", "bearer  dsk_1:2 "), key);
+        assert_eq!(of("x-api-key", "dsk_1:2"), key);
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("anyone:dsk_1:2"));
+        assert_eq!(of("authorization", &basic), key);
+        for other in ["", "Bearer", "Digest x", "Basic !", "Basic YQ=="] {
+            assert_eq!(of("authorization", other), None, "{other}");
+        }
+        assert_eq!(credential(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether the server works, and `/metrics`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::Read;
+use super::extract::Json;
+use super::{AppState, Problem, Problems, Result};
+use crate::catalogue::Catalogue;
+
+/// The server's health
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`
+    #[schema(example = "ok")]
+    health: &'static str,
+}
+
+/// Whether the database answers
+#[utoipa::path(
+    get,
+    path = "/health_check",
+    tag = "health",
+    responses((status = 200, description = "It does", body = Health), Problems)
+)]
+pub(super) async fn health_check(State(state): State<AppState>) -> Result<Json<Health>> {
+    state.database.ping().await?;
+    Ok(Json(Health { health: "ok" }))
+}
+
+/// Whether the process answers at all
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "health",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn livez() -> Json<Health> {
+    Json(Health { health: "ok" })
+}
+
+/// What `/readyz` looked at
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Whether all of it is well
+    ready: bool,
+    /// Each check: `ok`, or what is wrong
+    checks: Checks,
+}
+
+/// The checks of `/readyz`
+#[derive(Debug, Serialize, ToSchema)]
+struct Checks {
+    /// The database answers
+    #[schema(example = "ok")]
+    database: String,
+    /// Artifacts can be stored
+    #[schema(example = "ok")]
+    storage: String,
+    /// There is a model to draw with
+    #[schema(example = "ok")]
+    models: String,
+    /// The server is not about to stop
+    #[schema(example = "ok")]
+    running: String,
+}
+
+/// Whether jobs can be taken: for load balancers
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready", body = Readiness),
+    )
+)]
+pub(super) async fn readyz(State(state): State<AppState>) -> Response {
+    let well = |failure: Option<&str>| failure.unwrap_or("ok").to_owned();
+    let database = state.database.ping().await.inspect_err(|error| {
+        tracing::warn!(%error, "not ready: database");
+    });
+    let storage = writable(state.config.storage.data.clone()).await.inspect_err(|error| {
+        tracing::warn!(%error, "not ready: storage");
+    });
+    let models = Catalogue::discover(state.config.storage.models.as_deref())
+        .is_ok_and(|models| !models.all().is_empty());
+    let stopping = state.stopping.is_cancelled();
+    let ready = database.is_ok() && storage.is_ok() && models && !stopping;
+    let checks = Checks {
+        database: well(database.is_err().then_some("does not answer; the log says more")),
+        storage: well(storage.is_err().then_some("cannot be written to; the log says more")),
+        models: well((!models).then_some("there is no model")),
+        running: well(stopping.then_some("the server is stopping")),
+    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, checks })).into_response()
+}
+
+/// Whether a file can be written into this folder.
+async fn writable(folder: PathBuf) -> io::Result<()> {
+    let write = move || tempfile::tempfile_in(folder)?.write_all(b"ok");
+    tokio::task::spawn_blocking(write).await?
+}
+
+/// Metrics in the text format of Prometheus (OpenMetrics)
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses(
+        (status = 200, description = "All metrics", content_type = "application/openmetrics-text",
+            body = String),
+        Problems
+    )
+)]
+pub(super) async fn metrics(State(state): State<AppState>, _: Read) -> Result<Response> {
+    let text = state.metrics.encode().map_err(Problem::internal)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind)], text).into_response())
+}

@@ -1,0 +1,51 @@
+//! What every handler can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use diffusion_jobs::Database;
+use tokio_util::sync::CancellationToken;
+
+use super::body::Room;
+use super::guard::Hosts;
+use super::keyring::Keyring;
+use crate::config::Config;
+use crate::telemetry::Metrics;
+
+/// The state of the server, shared by all requests. Its fields are those of [`Parts`].
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<Parts>);
+
+/// What [`AppState`] shares.
+pub(crate) struct Parts {
+    /// The record of everything.
+    pub(crate) database: Database,
+    /// What is configured.
+    pub(crate) config: Config,
+    /// What `/metrics` shows.
+    pub(crate) metrics: Metrics,
+    /// The names under which the server may be called.
+    pub(crate) hosts: Hosts,
+    /// Whether requests must carry an API key.
+    pub(crate) keys_demanded: bool,
+    /// The keys that were used lately.
+    pub(crate) keyring: Keyring,
+    /// Room for the bodies of requests.
+    pub(crate) body_room: Room,
+    /// Cancelled once the server stops: streams without an end of their own end then.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl AppState {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

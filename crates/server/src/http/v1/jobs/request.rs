@@ -1,0 +1,217 @@
+//! What a job is asked for with.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use diffusion_jobs::request::{Input, Kind};
+use diffusion_jobs::{Error, Priority, Request};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What kind of images to make
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum JobKind {
+    /// From a prompt
+    Txt2img,
+    /// From a picture and a prompt
+    Img2img,
+    /// From each picture of the data set, with a prompt and a model drawn at random
+    Random,
+}
+
+/// Which of one's own jobs goes first
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum JobPriority {
+    High,
+    #[default]
+    Normal,
+    Low,
+}
+
+/// The images to make: each prompt with each model and each picture, `count` times
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "kind": "txt2img", "prompt": "cat dancing in rain", "steps": 20, "seed": 7
+}))]
+pub(in crate::http) struct NewJob {
+    kind: JobKind,
+    /// What the image shows; this or `prompts`
+    #[serde(default)]
+    #[schema(example = "cat dancing in rain")]
+    prompt: Option<String>,
+    /// Several prompts; a random job draws one of them for each picture
+    #[serde(default)]
+    prompts: Option<Vec<String>>,
+    /// What the image should not show
+    #[serde(default)]
+    negative_prompt: Option<String>,
+    /// A model's name or id, as `/api/v1/models` lists them; the first at hand if none, for a
+    /// random job all
+    #[serde(default)]
+    model: Option<String>,
+    /// Several models; a random job draws one of them for each picture
+    #[serde(default)]
+    models: Option<Vec<String>>,
+    /// Pictures to start from: images of the data set by id, name or path, or encoded pictures in
+    /// base64, also as data URLs. For a random job the whole data set if none
+    #[serde(default)]
+    images: Option<Vec<String>>,
+    /// One picture to start from, likewise
+    #[serde(default)]
+    init_image: Option<String>,
+    /// How far to go from the picture: above 0, to 1
+    #[serde(default)]
+    #[schema(default = 0.8, exclusive_minimum = 0.0, maximum = 1.0)]
+    strength: Option<f64>,
+    /// Denoising steps; with a picture, `strength` of them run. 30 if none, for a random job 50
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1000)]
+    steps: Option<u32>,
+    /// How closely to follow the prompt; 1 or less turns guidance off
+    #[serde(default)]
+    #[schema(default = 7.5)]
+    guidance: Option<f64>,
+    /// euler, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde, pndm, lms, heun, unipc or lcm;
+    /// the model's own if none, for a random job euler
+    #[serde(default)]
+    #[schema(example = "dpmpp-2m-karras")]
+    scheduler: Option<String>,
+    /// In pixels; the model's own, or the picture's shape at the model's own area, if none
+    #[serde(default)]
+    #[schema(minimum = 8, maximum = 8192)]
+    width: Option<u32>,
+    /// In pixels, likewise
+    #[serde(default)]
+    #[schema(minimum = 8, maximum = 8192)]
+    height: Option<u32>,
+    /// Of the first image; those that follow have the following ones. Random if none
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    seed: Option<u64>,
+    /// Images of each prompt, model and picture
+    #[serde(default)]
+    #[schema(default = 1, minimum = 1, maximum = 1000)]
+    count: Option<u32>,
+    /// Its place among one's own jobs
+    #[serde(default)]
+    priority: Option<JobPriority>,
+}
+
+impl TryFrom<NewJob> for Request {
+    type Error = Error;
+
+    fn try_from(new: NewJob) -> Result<Self, Error> {
+        let one_of = |one: Option<String>, many: Option<Vec<String>>, name: &str| match (one, many) {
+            (Some(_), Some(_)) => {
+                Err(Error::field(name, format!("give either {name} or {name}s, not both")))
+            }
+            (Some(one), None) => Ok(vec![one]),
+            (None, many) => Ok(many.unwrap_or_default()),
+        };
+        let inputs = match (new.init_image, new.images) {
+            (Some(_), Some(_)) => {
+                return Err(Error::field("init_image", "give either init_image or images, not both"));
+            }
+            (Some(one), None) => vec![input("init_image", one)?],
+            (None, many) => {
+                let named = many.unwrap_or_default().into_iter().enumerate();
+                named.map(|(i, text)| input(&format!("images[{i}]"), text)).collect::<Result<_, _>>()?
+            }
+        };
+        Ok(Self {
+            kind: match new.kind {
+                JobKind::Txt2img => Kind::TextToImage,
+                JobKind::Img2img => Kind::ImageToImage,
+                JobKind::Random => Kind::Random,
+            },
+            prompts: one_of(new.prompt, new.prompts, "prompt")?,
+            negative_prompt: new.negative_prompt.unwrap_or_default(),
+            models: one_of(new.model, new.models, "model")?,
+            inputs,
+            strength: new.strength,
+            steps: new.steps,
+            guidance: new.guidance,
+            scheduler: new.scheduler,
+            width: new.width,
+            height: new.height,
+            seed: new.seed,
+            count: new.count.unwrap_or(1),
+            priority: match new.priority.unwrap_or_default() {
+                JobPriority::High => Priority::High,
+                JobPriority::Normal => Priority::Normal,
+                JobPriority::Low => Priority::Low,
+            },
+        })
+    }
+}
+
+/// No name in the data set is longer; an encoded picture is.
+const LONGEST_NAME: usize = 512;
+
+/// A picture: a data URL, base64, or the name of one.
+fn input(field: &str, text: String) -> Result<Input, Error> {
+    let encoded = match text.strip_prefix("data:") {
+        Some(url) => {
+            let (_, encoded) = url.split_once(";base64,").ok_or_else(|| {
+                Error::field(field, "the data URL is not in base64: data:image/png;base64,…")
+            })?;
+            encoded
+        }
+        None if text.len() > LONGEST_NAME => &*text,
+        None => return Ok(Input::Named(text)),
+    };
+    let bytes = BASE64_STANDARD.decode(encoded.trim());
+    let bytes = bytes.map_err(|error| Error::field(field, format!("not base64: {error}")))?;
+    Ok(Input::Data(bytes.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Result<Request, Error> {
+        serde_json::from_value::<NewJob>(value).unwrap().try_into()
+    }
+
+    #[test]
+    fn one_or_several() {
+        let request = read(json!({"kind": "txt2img", "prompt": "a"})).unwrap();
+        assert_eq!((request.prompts, request.count), (vec!["a".to_owned()], 1));
+        let request = read(json!({"kind": "random", "prompts": ["a", "b"], "models": ["m"]})).unwrap();
+        assert_eq!((request.prompts.len(), request.models.len()), (2, 1));
+        for (both, field) in [
+            (json!({"kind": "random", "prompt": "a", "prompts": ["b"]}), "prompt"),
+            (json!({"kind": "random", "prompt": "a", "model": "m", "models": []}), "model"),
+            (json!({"kind": "random", "prompt": "a", "init_image": "m", "images": []}), "init_image"),
+        ] {
+            let error = read(both).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn pictures_by_name_and_as_bytes() {
+        let read = |text: String| input("init_image", text);
+        assert_eq!(read("cat.png".into()).unwrap(), Input::Named("cat.png".into()));
+        let bytes = vec![7; 1000];
+        let encoded = BASE64_STANDARD.encode(&bytes);
+        assert_eq!(read(encoded.clone()).unwrap(), Input::Data(bytes.into()));
+        let short = read("data:image/png;base64,AAAA".into()).unwrap();
+        assert_eq!(short, Input::Data(vec![0; 3].into()));
+        for wrong in ["data:image/png,AAAA", "data:image/png;base64,!"] {
+            assert!(read(wrong.into()).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in "\\PC{0,600}") {
+            let _ = input("images[0]", text);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How a job is shown.
+
+use chrono::{DateTime, Utc};
+use diffusion_jobs::{Job, JobImage, Priority, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::request::JobPriority;
+use crate::http::{AppState, Problem, Result};
+use crate::live::View;
+use crate::plan::ImagePlan;
+
+/// Where a job or an image stands
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum JobState {
+    /// Waits for its turn
+    Queued,
+    /// Is being made
+    Running,
+    /// Is there
+    Succeeded,
+    /// Could not be made; of a job, at least one image
+    Failed,
+    /// Was cancelled
+    Cancelled,
+}
+
+impl From<State> for JobState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Queued => Self::Queued,
+            State::Running => Self::Running,
+            State::Succeeded => Self::Succeeded,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A job
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct JobView {
+    pub(in crate::http) id: Uuid,
+    /// `txt2img`, `img2img` or `random`
+    #[schema(example = "txt2img")]
+    kind: String,
+    pub(in crate::http) state: JobState,
+    priority: JobPriority,
+    /// From 0 to 1, over all images
+    progress: f64,
+    created_at: DateTime<Utc>,
+    /// When its first image was begun
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    /// What was asked, with its seed and the hashes of its pictures
+    #[schema(value_type = Object)]
+    request: Value,
+    /// In order; a failed job may have images that succeeded
+    pub(in crate::http) images: Vec<ImageView>,
+    /// Where its events are
+    events_url: String,
+}
+
+/// An image of a job
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobImage)]
+pub(in crate::http) struct ImageView {
+    /// Its place in the job, from 0
+    index: i32,
+    pub(in crate::http) state: JobState,
+    /// Where the PNG is, once it is there
+    pub(in crate::http) url: Option<String>,
+    /// Of the PNG
+    sha256: Option<String>,
+    /// Size of the PNG
+    bytes: Option<i64>,
+    /// In pixels
+    width: u32,
+    /// In pixels
+    height: u32,
+    pub(in crate::http) model: String,
+    pub(in crate::http) prompt: String,
+    pub(in crate::http) seed: u64,
+    /// The image of the data set that it is drawn from
+    pub(in crate::http) input: Option<String>,
+    /// The file name of the PNG
+    pub(in crate::http) name: String,
+    /// UNet evaluations done; null where none is known of
+    done: Option<usize>,
+    /// UNet evaluations in all
+    total: Option<usize>,
+    /// Time that the device spent on it
+    pub(in crate::http) seconds: Option<f64>,
+    /// Why it failed
+    pub(in crate::http) error: Option<String>,
+}
+
+impl JobView {
+    /// A job with its images, as it is now.
+    ///
+    /// # Errors
+    /// The database; a stored plan that cannot be read.
+    pub(in crate::http) async fn load(state: &AppState, job: Job) -> Result<Self> {
+        let images = state.database.job_images(job.id).await?;
+        let live = state.live.view(job.id);
+        let images: Vec<ImageView> = images
+            .into_iter()
+            .map(|image| ImageView::new(image, &live))
+            .collect::<Result<_, _>>()
+            .map_err(Problem::internal)?;
+        let shares = images.iter().map(ImageView::progress);
+        let progress = shares.sum::<f64>() / images.len().max(1) as f64;
+        Ok(Self {
+            id: job.id,
+            kind: job.kind,
+            state: job.state.into(),
+            priority: match job.priority {
+                Priority::High => JobPriority::High,
+                Priority::Normal => JobPriority::Normal,
+                Priority::Low => JobPriority::Low,
+            },
+            progress,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            request: job.request.0,
+            images,
+            events_url: format!("/api/v1/jobs/{}/events", job.id),
+        })
+    }
+}
+
+impl ImageView {
+    fn new(image: JobImage, live: &View) -> serde_json::Result<Self> {
+        let ImagePlan { model, plan, .. } = serde_json::from_value(image.plan.0)?;
+        let known = (image.state == State::Running).then(|| live.images.get(&image.idx)).flatten();
+        let url = image.sha256.as_ref().map(|_| {
+            format!("/api/v1/jobs/{}/images/{}", image.job_id, image.idx)
+        });
+        Ok(Self {
+            index: image.idx,
+            state: image.state.into(),
+            url,
+            sha256: image.sha256,
+            bytes: image.bytes,
+            width: plan.width,
+            height: plan.height,
+            model,
+            prompt: plan.prompt,
+            seed: plan.seed,
+            input: image.input_path,
+            name: image.output_name,
+            done: known.map(|known| known.done),
+            total: known.map(|known| known.total),
+            seconds: image.seconds.or_else(|| known.map(|known| known.seconds)),
+            error: image.error,
+        })
+    }
+
+    /// Its part of the job's progress, from 0 to 1. Decoding comes after the last evaluation.
+    fn progress(&self) -> f64 {
+        match (self.state, self.done, self.total) {
+            (JobState::Succeeded | JobState::Failed | JobState::Cancelled, ..) => 1.0,
+            (_, Some(done), Some(total)) => done as f64 / (total + 1) as f64,
+            _ => 0.0,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The native dialect, `/api/v1`.
+
+pub(super) mod images;
+pub(super) mod keys;
+mod lists;
+pub(super) mod models;

@@ -1,0 +1,407 @@
+//! From a request to the plans of its images: every default, the seeds, the models, the pictures.
+//! What cannot run is refused here, before anything is stored.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use diffusion_engine::images::{Limits, decode, fit};
+use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind};
+use diffusion_jobs::artifacts::Kind as FileKind;
+use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
+use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::batch::{Draws, output_names, random_seed};
+use crate::catalogue::Known;
+use crate::config::Config;
+use crate::dataset::{self, Pictures, Shelf, usable};
+use crate::plan::ImagePlan;
+
+/// Steps where none are asked for.
+const STEPS: u32 = 30;
+/// Steps of the original's pipeline, for its random draws.
+const RANDOM_STEPS: u32 = 50;
+/// Guidance where none is asked for.
+const GUIDANCE: f64 = 7.5;
+/// Strength where none is asked for.
+const STRENGTH: f64 = 0.8;
+
+/// What resolving looks up.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    database: Database,
+    artifacts: Artifacts,
+    pictures: Pictures,
+    models_dir: Option<PathBuf>,
+    /// For plans of memory; nothing is computed on it.
+    engine: Runtime,
+    infos: Mutex<HashMap<(String, String), Arc<ModelInfo>>>,
+}
+
+/// A model that was found, with what its configuration says.
+#[derive(Debug, Clone)]
+struct Found {
+    name: String,
+    info: Arc<ModelInfo>,
+}
+
+/// A picture to start from, stored.
+#[derive(Debug, Clone)]
+struct Stored {
+    /// Its path in the data set, or what the request calls it.
+    path: Option<String>,
+    /// The file name of what is made of it is made of this.
+    name: String,
+    sha256: String,
+    size: (u32, u32),
+}
+
+/// A refusal, or a failure to look something up.
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Resolver {
+    /// # Errors
+    /// The operating system gives no threads.
+    pub(crate) fn new(
+        config: &Config,
+        database: &Database,
+        artifacts: &Artifacts,
+    ) -> anyhow::Result<Self> {
+        let engine = Runtime::new(Options {
+            threads: config.engine.threads,
+            memory_limit: config.engine.memory.map(|size| size.0),
+            precision: config.engine.precision,
+            ..Options::default()
+        })?;
+        Ok(Self {
+            database: database.clone(),
+            artifacts: artifacts.clone(),
+            pictures: Pictures::new(&config.storage),
+            models_dir: config.storage.models.clone(),
+            engine,
+            infos: Mutex::default(),
+        })
+    }
+
+    /// The job that a request asks for. Its pictures are stored.
+    ///
+    /// # Errors
+    /// [`Error::Field`]: what is asked cannot be done, and why; those of database and storage.
+    pub(crate) async fn resolve(&self, request: &Request, owner: Option<Uuid>) -> Result<NewJob> {
+        request.check()?;
+        let models = self.models(request).await?;
+        let inputs = self.inputs(request).await?;
+        let seed = request.seed.unwrap_or_else(|| u64::from(random_seed()));
+        let images = match request.kind {
+            Kind::Random => draw(request, &models, &inputs, seed)?,
+            _ => combine(request, &models, &inputs, seed)?,
+        };
+        for (model, image) in &images {
+            self.check(model, &image.plan)?;
+        }
+        let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
+        let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
+            let plan = ImagePlan { model: image.model, input: image.input, plan: image.plan };
+            let plan = serde_json::to_value(plan);
+            Ok(NewImage {
+                plan: plan.map_err(|error| Error::Invalid(error.to_string()))?,
+                input_path: image.input_path,
+                output_name,
+            })
+        });
+        Ok(NewJob {
+            kind: request.kind.name().into(),
+            request: record(request, &inputs, seed),
+            owner,
+            priority: request.priority,
+            images: stored.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The models that are named, or those that are drawn from.
+    async fn models(&self, request: &Request) -> Result<Vec<Found>> {
+        let shelf = Shelf::discover(self.models_dir.as_deref())
+            .map_err(|error| Error::Invalid(format!("{error:#}")))?;
+        if request.models.is_empty() {
+            let known = dataset::models_at_hand(&self.database, &shelf).await?;
+            let mut found: Vec<Found> =
+                known.into_iter().filter_map(|known| self.found(known).ok()).collect();
+            if request.kind != Kind::Random {
+                found.truncate(1);
+            }
+            if found.is_empty() {
+                let message = "no model is available: see /api/v1/models, and add one";
+                return Err(Error::field("model", message));
+            }
+            return Ok(found);
+        }
+        let mut found = Vec::new();
+        for name in &request.models {
+            let refuse = |why: String| Error::field("model", format!("{name:?} {why}"));
+            let known = match self.database.models().find_one(name).await {
+                Ok(row) => {
+                    shelf.known(&row).map_err(|why| refuse(format!("is not available: {why}")))?
+                }
+                Err(Error::NotFound { .. }) => shelf
+                    .named(name)
+                    .cloned()
+                    .ok_or_else(|| refuse("is not known here; see /api/v1/models".into()))?,
+                Err(Error::Conflict(why)) => return Err(Error::field("model", why)),
+                Err(error) => return Err(error),
+            };
+            let usable = self.found(known);
+            found.push(usable.map_err(|error| refuse(format!("cannot be used: {error}")))?);
+        }
+        Ok(found)
+    }
+
+    /// What a model's configuration says; looked at once for each model.
+    fn found(&self, known: Known) -> diffusion_engine::Result<Found> {
+        let key = (known.name.clone(), known.location());
+        let cached = {
+            let infos = self.infos.lock().unwrap_or_else(PoisonError::into_inner);
+            infos.get(&key).cloned()
+        };
+        let info = match cached {
+            Some(info) => info,
+            None => {
+                let info = Arc::new(usable(&known)?);
+                let mut infos = self.infos.lock().unwrap_or_else(PoisonError::into_inner);
+                infos.entry(key).or_insert(info).clone()
+            }
+        };
+        Ok(Found { name: known.name, info })
+    }
+
+    /// The pictures that are named or sent, or the whole data set; each stored.
+    async fn inputs(&self, request: &Request) -> Result<Vec<Stored>> {
+        if request.inputs.is_empty() {
+            if request.kind != Kind::Random {
+                return Ok(Vec::new());
+            }
+            let mut inputs = Vec::new();
+            for (row, picture) in dataset::images_at_hand(&self.database, &self.pictures).await? {
+                let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
+                let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
+                let stored = match bytes {
+                    Ok(bytes) => self.store(bytes.into(), Some(row.path.clone()), &row.name).await,
+                    Err(error) => Err(Error::io(&row.path, error)),
+                };
+                match stored {
+                    Ok(stored) => inputs.push(stored),
+                    // One that cannot be read costs only itself: it is no longer available.
+                    Err(error) => tracing::warn!(image = row.path, %error, "left out of the draw"),
+                }
+            }
+            if inputs.is_empty() {
+                return Err(Error::field("images", "no image of the data set is available"));
+            }
+            return Ok(inputs);
+        }
+        let field = |i: usize| match request.inputs.len() {
+            1 => "init_image".to_owned(),
+            _ => format!("images[{i}]"),
+        };
+        let mut inputs = Vec::new();
+        for (i, input) in request.inputs.iter().enumerate() {
+            let of_field = |message: String| Error::field(field(i), message);
+            let stored = match input {
+                Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
+                Input::Named(name) => {
+                    let row = match self.database.images().find_one(name).await {
+                        Ok(row) => row,
+                        Err(Error::NotFound { .. }) => {
+                            let why =
+                                format!("the data set has no image {name:?}; see /api/v1/images");
+                            return Err(of_field(why));
+                        }
+                        Err(Error::Conflict(why)) => return Err(of_field(why)),
+                        Err(error) => return Err(error),
+                    };
+                    let picture = self
+                        .pictures
+                        .find(&row.path)
+                        .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
+                    let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
+                    let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
+                    let bytes = bytes.map_err(|error| of_field(error.to_string()))?;
+                    self.store(bytes.into(), Some(row.path.clone()), &row.name).await
+                }
+            };
+            inputs.push(stored.map_err(|error| match error {
+                Error::Invalid(message) => of_field(message),
+                error => error,
+            })?);
+        }
+        Ok(inputs)
+    }
+
+    /// Decodes a picture once, and stores it as it came.
+    async fn store(&self, bytes: Bytes, path: Option<String>, name: &str) -> Result<Stored> {
+        let encoded = bytes.clone();
+        let decoded = tokio::task::spawn_blocking(move || {
+            decode(&encoded, &Limits::default()).map(|picture| picture.dimensions())
+        });
+        let size = match decoded.await {
+            Ok(Ok(size)) => size,
+            Ok(Err(error)) => return Err(Error::Invalid(error.to_string())),
+            Err(_) => return Err(Error::Invalid("the image cannot be decoded".into())),
+        };
+        let sha256 = self.artifacts.put(FileKind::Input, bytes).await?;
+        Ok(Stored { path, name: name.to_owned(), sha256, size })
+    }
+
+    /// Refuses what the model cannot do, and what does not fit into memory.
+    fn check(&self, model: &Found, plan: &Plan) -> Result<()> {
+        let refused = |error: diffusion_engine::Error| Error::Invalid(error.to_string());
+        model.info.check(plan).map_err(refused)?;
+        if let Some(limit) = self.engine.options().memory_limit {
+            let planned = model.info.memory(&self.engine, plan, 1).map_err(refused)?;
+            let needed = planned.total();
+            if needed > limit {
+                return Err(refused(diffusion_engine::Error::Memory { needed, limit }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An image to be.
+struct Drawn {
+    model: String,
+    input: Option<String>,
+    input_path: Option<String>,
+    /// What its file name is made of.
+    name: String,
+    plan: Plan,
+}
+
+/// Each prompt with each model and picture, as often as asked.
+fn combine(
+    request: &Request,
+    models: &[Found],
+    inputs: &[Stored],
+    seed: u64,
+) -> Result<Vec<(Found, Drawn)>> {
+    let pictures: Vec<Option<&Stored>> =
+        if inputs.is_empty() { vec![None] } else { inputs.iter().map(Some).collect() };
+    let each = models.len() * request.prompts.len() * pictures.len();
+    few(each.saturating_mul(request.count as usize))?;
+    let mut images = Vec::new();
+    for model in models {
+        for prompt in &request.prompts {
+            for &picture in &pictures {
+                for i in 0..request.count {
+                    let seed = seed.wrapping_add(u64::from(i));
+                    images.push(image(request, model, prompt, picture, seed)?);
+                }
+            }
+        }
+    }
+    Ok(images)
+}
+
+/// For each picture a model and a prompt, drawn as `diffusion-server run` draws them.
+fn draw(
+    request: &Request,
+    models: &[Found],
+    inputs: &[Stored],
+    seed: u64,
+) -> Result<Vec<(Found, Drawn)>> {
+    few(inputs.len().saturating_mul(request.count as usize))?;
+    let mut draws = Draws::new(seed as u32);
+    let pictures = (0..request.count).flat_map(|_| inputs);
+    pictures
+        .zip(0_u64..)
+        .map(|(picture, i)| {
+            let model = &models[draws.below(models.len())];
+            let prompt = &request.prompts[draws.below(request.prompts.len())];
+            image(request, model, prompt, Some(picture), seed.wrapping_add(i))
+        })
+        .collect()
+}
+
+fn few(images: usize) -> Result<()> {
+    if images > MOST_IMAGES {
+        let message =
+            format!("{images} images are too many for one job: {MOST_IMAGES} at the most");
+        return Err(Error::field("count", message));
+    }
+    Ok(())
+}
+
+fn image(
+    request: &Request,
+    model: &Found,
+    prompt: &str,
+    picture: Option<&Stored>,
+    seed: u64,
+) -> Result<(Found, Drawn)> {
+    let (height, width) = model.info.native_size();
+    let (width, height) = match picture {
+        Some(Stored { size: (from_width, from_height), .. }) => {
+            let area = u64::from(width) * u64::from(height);
+            fit(*from_width, *from_height, area, model.info.multiple())
+                .map_err(|error| Error::field("init_image", error.to_string()))?
+        }
+        None => (width, height),
+    };
+    let random = request.kind == Kind::Random;
+    let scheduler = match &request.scheduler {
+        Some(name) => {
+            let kind: std::result::Result<SchedulerKind, _> = name.parse();
+            Some(kind.map_err(|error| Error::field("scheduler", error.to_string()))?)
+        }
+        // As the original's pipeline has it.
+        None => random.then_some(SchedulerKind::Euler),
+    };
+    let steps = request.steps.unwrap_or(if random { RANDOM_STEPS } else { STEPS });
+    let plan = Plan {
+        prompt: prompt.to_owned(),
+        negative_prompt: request.negative_prompt.clone(),
+        width: request.width.unwrap_or(width),
+        height: request.height.unwrap_or(height),
+        steps: steps as usize,
+        guidance: request.guidance.unwrap_or(GUIDANCE),
+        scheduler,
+        seed,
+        strength: picture.map(|_| request.strength.unwrap_or(STRENGTH)),
+    };
+    let name = match picture {
+        Some(picture) => picture.name.clone(),
+        None => format!("{}-{seed}.png", model.name),
+    };
+    let drawn = Drawn {
+        model: model.name.clone(),
+        input: picture.map(|picture| picture.sha256.clone()),
+        input_path: picture.and_then(|picture| picture.path.clone()),
+        name,
+        plan,
+    };
+    Ok((model.clone(), drawn))
+}
+
+/// The request as it is kept: with its seed, and pictures by their hashes.
+fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value {
+    let images: Vec<_> =
+        inputs.iter().map(|input| json!({ "path": input.path, "sha256": input.sha256 })).collect();
+    json!({
+        "kind": request.kind.name(),
+        "prompts": request.prompts,
+        "negative_prompt": request.negative_prompt,
+        "models": request.models,
+        "images": images,
+        "strength": request.strength,
+        "steps": request.steps,
+        "guidance": request.guidance,
+        "scheduler": request.scheduler,
+        "width": request.width,
+        "height": request.height,
+        "seed": seed,
+        "count": request.count,
+        "priority": request.priority,
+    })
+}

@@ -1,0 +1,264 @@
+//! One image in the worker: from its stored plan to its publication.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use chrono::Utc;
+use diffusion_engine::Precision;
+use diffusion_engine::images::{Limits, RgbImage, decode, resize};
+use diffusion_jobs::artifacts::Kind;
+use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
+use diffusion_jobs::{Artifacts, Error};
+use tokio_util::sync::CancellationToken;
+
+use super::in_hand::InHand;
+use super::link::{DeviceEvent, FromWorker};
+use super::outbox::Outbox;
+use crate::catalogue::Catalogue;
+use crate::output;
+use crate::plan::ImagePlan;
+use crate::runtime::{
+    Event, Events, Failure, FailureKind, ModelRef, Outcome, Runtime, Task, TaskId,
+};
+
+/// What every image of this worker needs.
+pub(super) struct Images {
+    pub(super) runtime: Runtime,
+    pub(super) artifacts: Artifacts,
+    pub(super) models_dir: Option<PathBuf>,
+    pub(super) precision: Precision,
+    pub(super) outbox: Outbox,
+    pub(super) in_hand: InHand,
+}
+
+/// How an attempt ends badly.
+enum Bad {
+    /// In the same way each time.
+    Permanent(String),
+    /// It may go better another time.
+    Passing(String),
+    /// It is no longer ours, or no longer wanted.
+    Unwanted,
+}
+
+impl From<Error> for Bad {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Superseded => Self::Unwanted,
+            error if error.is_outage() => Self::Passing(error.to_string()),
+            error => Self::Permanent(error.to_string()),
+        }
+    }
+}
+
+/// How long a publication waits for the database between its tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Work for Images {
+    async fn work(&self, attempt: Attempt, cancelled: CancellationToken) -> Verdict {
+        let job = attempt.job;
+        let held = self.in_hand.take(job);
+        self.outbox.send(FromWorker::Changed(job));
+        let made = tokio::select! {
+            made = self.make(&attempt) => made,
+            () = cancelled.cancelled() => Err(Bad::Unwanted),
+            () = held.cancelled.cancelled() => Err(Bad::Unwanted),
+        };
+        let verdict = match made {
+            Ok(verdict) => verdict,
+            Err(Bad::Unwanted) => {
+                self.runtime.cancel(id(&attempt));
+                Verdict::Ended
+            }
+            Err(Bad::Permanent(error)) => {
+                tracing::warn!(%job, index = attempt.index, %error, "image failed");
+                self.end(|| attempt.fail(&error)).await
+            }
+            Err(Bad::Passing(error)) => {
+                tracing::warn!(%job, index = attempt.index, %error, "attempt failed");
+                match attempt.give_back(&error).await {
+                    Ok(true) => Verdict::Again,
+                    Ok(false) | Err(Error::Superseded) => Verdict::Ended,
+                    Err(_) => Verdict::Again,
+                }
+            }
+        };
+        if matches!(verdict, Verdict::Ended) {
+            // What is left lying is swept.
+            let _ = self.artifacts.remove_state(job, attempt.index).await;
+        }
+        self.outbox.send(FromWorker::Changed(job));
+        verdict
+    }
+}
+
+fn id(attempt: &Attempt) -> TaskId {
+    TaskId { job: attempt.job, index: attempt.index.unsigned_abs() }
+}
+
+impl Images {
+    async fn make(&self, attempt: &Attempt) -> Result<Verdict, Bad> {
+        let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
+            .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
+        let catalogue = self.models_dir.as_deref();
+        let known = Catalogue::discover(catalogue).and_then(|all| all.find(&plan.model));
+        let known = known.map_err(|error| Bad::Permanent(format!("{error:#}")))?;
+        let initial = match &plan.input {
+            None => None,
+            Some(hash) => {
+                let bytes = self.artifacts.get(Kind::Input, hash).await?;
+                let (width, height) = (plan.plan.width, plan.plan.height);
+                let picture = blocking(move || picture(&bytes, width, height)).await?;
+                Some(picture.map_err(|error| Bad::Permanent(error.to_string()))?)
+            }
+        };
+        let resume = match attempt.saved_step {
+            0 => None,
+            _ => self.artifacts.get_state(attempt.job, attempt.index).await?,
+        };
+        let events = self.runtime.submit(Task {
+            id: id(attempt),
+            model: ModelRef { name: known.name.clone(), source: known.source.clone() },
+            plan: plan.plan.clone(),
+            initial,
+            resume: resume.map(Vec::from),
+            owner: attempt.owner,
+            priority: attempt.priority as u8,
+            age: attempt.age.unsigned_abs(),
+            previews: true,
+        });
+        self.follow(attempt, &plan, events).await
+    }
+
+    /// Follows an image on the device to its end.
+    async fn follow(
+        &self,
+        attempt: &Attempt,
+        plan: &ImagePlan,
+        mut events: Events,
+    ) -> Result<Verdict, Bad> {
+        let Attempt { job, index, .. } = *attempt;
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Begun { done, total, warnings } => {
+                    if attempt.saved_step == 0 {
+                        let waited = Utc::now() - attempt.accepted_at;
+                        let seconds = waited.as_seconds_f64().max(0.0);
+                        self.outbox.send(FromWorker::Device(DeviceEvent::Started { seconds }));
+                    }
+                    for warning in warnings {
+                        tracing::warn!(%job, index, warning);
+                    }
+                    self.step(attempt, done, total, 0.0);
+                }
+                Event::Step { done, total, seconds } => self.step(attempt, done, total, seconds),
+                Event::Preview(image) => {
+                    let png = blocking(move || output::plain_png(&image)).await?;
+                    if let Ok(png) = png {
+                        let png = BASE64_STANDARD.encode(png);
+                        self.outbox.send(FromWorker::Preview { job, index, png });
+                    }
+                }
+                Event::Checkpoint { step, bytes } => {
+                    if let Err(Bad::Unwanted) = self.save(attempt, step, bytes).await {
+                        return Err(Bad::Unwanted);
+                    }
+                }
+                Event::Finished(Outcome::Image { image, seconds }) => {
+                    return self.publish(attempt, plan, image, seconds).await;
+                }
+                Event::Finished(Outcome::Failed(Failure { kind, message })) => {
+                    return Err(match kind {
+                        FailureKind::Panicked => Bad::Passing(message),
+                        FailureKind::Load => {
+                            Bad::Permanent(format!("model {}: {message}", plan.model))
+                        }
+                        FailureKind::Refused => Bad::Permanent(message),
+                    });
+                }
+                Event::Finished(Outcome::Cancelled) => return Err(Bad::Unwanted),
+                Event::Finished(Outcome::Suspended(state)) => {
+                    if let Some((step, bytes)) = state {
+                        // Without it the image begins anew.
+                        let _ = self.save(attempt, step, bytes).await;
+                    }
+                    return Ok(Verdict::HandedOver);
+                }
+            }
+        }
+        Err(Bad::Passing("the device thread has ended".into()))
+    }
+
+    fn step(&self, attempt: &Attempt, done: usize, total: usize, seconds: f64) {
+        let Attempt { job, index, .. } = *attempt;
+        self.outbox.send(FromWorker::Step { job, index, done, total, seconds });
+    }
+
+    /// Stores a sample's state. That it cannot be stored costs only the resumption.
+    async fn save(&self, attempt: &Attempt, step: usize, bytes: Vec<u8>) -> Result<(), Bad> {
+        let stored = self.artifacts.put_state(attempt.job, attempt.index, bytes.into()).await;
+        let saved = match stored {
+            Ok(()) => attempt.saved(i32::try_from(step).unwrap_or(i32::MAX)).await,
+            Err(error) => Err(error),
+        };
+        saved.map_err(|error| {
+            tracing::warn!(job = %attempt.job, %error, "a sample's state was not stored");
+            error.into()
+        })
+    }
+
+    /// The image as a PNG, stored, then published.
+    async fn publish(
+        &self,
+        attempt: &Attempt,
+        plan: &ImagePlan,
+        image: RgbImage,
+        seconds: f64,
+    ) -> Result<Verdict, Bad> {
+        let (width, height) = image.dimensions();
+        let (plan, precision) = (plan.clone(), self.precision);
+        let png = blocking(move || output::png(&image, &plan.model, precision, &plan.plan)).await?;
+        let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
+        let bytes = png.len() as u64;
+        let sha256 = self.artifacts.put(Kind::Image, png).await?;
+        let file = Published { sha256, bytes, width, height, seconds };
+        Ok(self.end(|| attempt.publish(&file)).await)
+    }
+
+    /// Writes an attempt's end, and waits for the database as long as it takes: what was computed
+    /// is not thrown away for an outage.
+    async fn end<F: Future<Output = diffusion_jobs::Result<()>>>(
+        &self,
+        write: impl Fn() -> F,
+    ) -> Verdict {
+        loop {
+            match write().await {
+                Ok(()) | Err(Error::Superseded) => return Verdict::Ended,
+                Err(error) if error.is_outage() => {
+                    tracing::warn!(%error, "an image waits for the database");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an image cannot be recorded");
+                    return Verdict::Again;
+                }
+            }
+        }
+    }
+}
+
+/// A stored picture at the plan's size.
+fn picture(bytes: &[u8], width: u32, height: u32) -> diffusion_engine::Result<RgbImage> {
+    resize(&decode(bytes, &Limits::default())?, width, height)
+}
+
+/// Runs what would hold up other tasks on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Bad> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.context("a thread of the worker broke down")
+        .map_err(|error| Bad::Passing(format!("{error:#}")))
+}

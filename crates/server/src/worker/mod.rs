@@ -1,0 +1,154 @@
+//! The worker process: claims images, makes them on the device, publishes them.
+//!
+//! It is a child of the server ([`crate::supervisor`]), so a job that kills its process cannot take
+//! the API down. `link.rs` is what the two say to each other.
+
+mod image;
+mod in_hand;
+pub(crate) mod link;
+mod outbox;
+
+use std::fs::File;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use diffusion_engine::Options;
+use diffusion_jobs::database::Location;
+use diffusion_jobs::work::{Lease, Worker};
+use diffusion_jobs::{Artifacts, Database};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::time::MissedTickBehavior;
+
+use self::image::Images;
+use self::in_hand::InHand;
+use self::link::{FromWorker, ToWorker};
+use self::outbox::Outbox;
+use crate::config::Config;
+use crate::runtime::{Runtime, Settings};
+
+/// How often a worker says that it lives.
+pub(crate) const ALIVE: Duration = Duration::from_secs(2);
+
+/// How often the state of a sample is stored, at the most.
+const CHECKPOINTS: Duration = Duration::from_secs(5);
+
+/// How often an unfinished image is shown, at the most.
+const PREVIEWS: Duration = Duration::from_secs(1);
+
+/// Samples in a batch where nothing is configured; the runtime learns how many are worth it.
+const MAX_BATCH: usize = 8;
+
+/// How long the worker of an earlier server may take to end.
+const HANDOVER: Duration = Duration::from_secs(120);
+
+/// The exit status of a worker that others took for dead.
+const LOST: u8 = 3;
+
+/// Works until it is told to stop, or its server is gone.
+///
+/// # Errors
+/// It cannot begin.
+pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let mut inbox = BufReader::new(tokio::io::stdin()).lines();
+    let Some(ToWorker::Start { lease, after }) = next(&mut inbox).await else {
+        bail!("the worker is started by the server, which tells it what to do");
+    };
+    let location = config.storage.database()?;
+    let _lock = lock(&config, &location).await?;
+    let database = Database::open(&location).await.with_context(|| location.shown())?;
+    let artifacts = Artifacts::local(&config.storage.artifacts())?;
+    let outbox = Outbox::start()?;
+    let max_batch = config.engine.max_batch.map_or(MAX_BATCH, Into::into);
+    let memory = config.engine.memory.map(|size| size.0);
+    let settings = Settings {
+        engine: diffusion_engine::Runtime::new(Options {
+            threads: config.engine.threads,
+            memory_limit: memory,
+            precision: config.engine.precision,
+            ..Options::default()
+        })?,
+        max_batch,
+        models_limit: memory,
+        checkpoint_every: CHECKPOINTS,
+        preview_every: PREVIEWS,
+    };
+    let runtime = Runtime::start(settings, Arc::new(outbox.clone()))?;
+    let in_hand = InHand::new();
+    let images = Images {
+        runtime: runtime.clone(),
+        artifacts,
+        models_dir: config.storage.models.clone(),
+        precision: config.engine.precision,
+        outbox: outbox.clone(),
+        in_hand: in_hand.clone(),
+    };
+    let lease = Lease::take(&database, lease, after).await?;
+    // As many as the runtime has in flight, for each lane of the queue.
+    let worker = Worker::start(&database, &location, lease, 2 * max_batch, images).await?;
+    let lost = worker.lost();
+    outbox.send(FromWorker::Ready);
+    worker.wake();
+
+    let mut alive = tokio::time::interval(ALIVE);
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = alive.tick() => outbox.send(FromWorker::Alive),
+            () = lost.cancelled() => return Ok(ExitCode::from(LOST)),
+            message = next(&mut inbox) => match message {
+                Some(ToWorker::Wake) => worker.wake(),
+                Some(ToWorker::Cancel(job)) => in_hand.cancel(job),
+                Some(ToWorker::Start { .. }) => {}
+                Some(ToWorker::Stop) => break,
+                None => {
+                    tracing::warn!("the server is gone: the worker stops");
+                    break;
+                }
+            },
+        }
+    }
+
+    worker.stop_claiming();
+    runtime.drain(config.queue.grace());
+    loop {
+        tokio::select! {
+            () = in_hand.empty() => break,
+            _ = alive.tick() => outbox.send(FromWorker::Alive),
+        }
+    }
+    worker.hand_over().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The server's next message; `None` when it is gone. What is no message is left out.
+async fn next(inbox: &mut Lines<BufReader<Stdin>>) -> Option<ToWorker> {
+    loop {
+        let line = inbox.next_line().await.ok()??;
+        match serde_json::from_str(&line) {
+            Ok(message) => return Some(message),
+            Err(error) => tracing::warn!(%error, "the server's message is not understood"),
+        }
+    }
+}
+
+/// On SQLite one worker process works a database at a time.
+async fn lock(config: &Config, location: &Location) -> anyhow::Result<Option<File>> {
+    let Location::Sqlite(_) = location else { return Ok(None) };
+    let path = config.storage.data.join("worker.lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    let tries = HANDOVER.as_millis() / 100;
+    for _ in 0..tries {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+        }
+    }
+    bail!("another worker works {}: stop its server first", location.shown())
+}

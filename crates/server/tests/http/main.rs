@@ -1,0 +1,13 @@
+//! The server, run as the program that it is.
+
+mod config;
+mod docs;
+mod frame;
+mod health;
+mod images;
+mod keys;
+mod limits;
+mod models;
+mod sites;
+mod support;
+mod traces;
