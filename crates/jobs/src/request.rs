@@ -118,10 +118,7 @@ impl Request {
         if let Some(steps) = self.steps
             && !(1..=MOST_STEPS).contains(&steps)
         {
-            return Err(Error::field(
-                "steps",
-                format!("{steps} is not between 1 and {MOST_STEPS}"),
-            ));
+            return Err(Error::field("steps", format!("{steps} is not between 1 and {MOST_STEPS}")));
         }
         if self.count == 0 || self.count as usize > MOST_IMAGES {
             let message = format!("{} is not between 1 and {MOST_IMAGES}", self.count);
@@ -152,10 +149,7 @@ mod tests {
             (Request { count: 0, ..ask(Kind::Random) }, "count"),
         ] {
             let error = request.check().unwrap_err();
-            assert!(
-                matches!(&error, Error::Field { field: found, .. } if found == field),
-                "{error}"
-            );
+            assert!(matches!(&error, Error::Field { field: found, .. } if found == field), "{error}");
         }
     }
 }

@@ -51,7 +51,8 @@ impl Live {
     fn modify(&self, job: Uuid, change: impl FnOnce(&mut View)) {
         let now = Instant::now();
         let mut jobs = self.jobs();
-        let (view, news) = jobs.views.entry(job).or_insert_with(|| (watch::Sender::default(), now));
+        let (view, news) =
+            jobs.views.entry(job).or_insert_with(|| (watch::Sender::default(), now));
         *news = now;
         view.send_modify(change);
         if jobs.swept.is_none_or(|swept| now.duration_since(swept) > FORGOTTEN) {

@@ -27,7 +27,8 @@ impl Pace {
         // A pause without work is not the device's slowness.
         let since = since.min(longest);
         known.last = Some(now);
-        known.seconds = Some(known.seconds.map_or(since, |mean| mean + NEWEST * (since - mean)));
+        known.seconds =
+            Some(known.seconds.map_or(since, |mean| mean + NEWEST * (since - mean)));
     }
 
     /// How long so many images take.

@@ -214,17 +214,15 @@ impl Resolver {
                     let row = match self.database.images().find_one(name).await {
                         Ok(row) => row,
                         Err(Error::NotFound { .. }) => {
-                            let why =
-                                format!("the data set has no image {name:?}; see /api/v1/images");
+                            let why = format!("the data set has no image {name:?}; see /api/v1/images");
                             return Err(of_field(why));
                         }
                         Err(Error::Conflict(why)) => return Err(of_field(why)),
                         Err(error) => return Err(error),
                     };
-                    let picture = self
-                        .pictures
-                        .find(&row.path)
-                        .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
+                    let picture = self.pictures.find(&row.path).map_err(|why| {
+                        of_field(format!("{name:?} is not available: {why}"))
+                    })?;
                     let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
                     let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
                     let bytes = bytes.map_err(|error| of_field(error.to_string()))?;
@@ -326,8 +324,7 @@ fn draw(
 
 fn few(images: usize) -> Result<()> {
     if images > MOST_IMAGES {
-        let message =
-            format!("{images} images are too many for one job: {MOST_IMAGES} at the most");
+        let message = format!("{images} images are too many for one job: {MOST_IMAGES} at the most");
         return Err(Error::field("count", message));
     }
     Ok(())
@@ -386,8 +383,10 @@ fn image(
 
 /// The request as it is kept: with its seed, and pictures by their hashes.
 fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value {
-    let images: Vec<_> =
-        inputs.iter().map(|input| json!({ "path": input.path, "sha256": input.sha256 })).collect();
+    let images: Vec<_> = inputs
+        .iter()
+        .map(|input| json!({ "path": input.path, "sha256": input.sha256 }))
+        .collect();
     json!({
         "kind": request.kind.name(),
         "prompts": request.prompts,

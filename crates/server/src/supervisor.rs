@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::live::Live;
+use crate::pace::Pace;
 use crate::telemetry::Metrics;
-use crate::worker::ALIVE;
 use crate::worker::link::{FromWorker, ToWorker};
+use crate::worker::ALIVE;
 
 /// A worker that has said nothing for this long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -47,18 +48,25 @@ pub(crate) struct WorkerCommand {
     pub(crate) arguments: Vec<OsString>,
 }
 
+/// Who is told what the worker tells.
+#[derive(Clone)]
+pub(crate) struct Listeners {
+    pub(crate) live: Arc<Live>,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) metrics: Metrics,
+}
+
 impl Supervisor {
     /// Starts the worker and keeps it running until `stop`; the task ends with the worker.
     pub(crate) fn start(
         command: WorkerCommand,
-        live: Arc<Live>,
-        metrics: Metrics,
+        listeners: Listeners,
         stop: CancellationToken,
         grace: Duration,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (messages, waiting) = mpsc::channel(WAITING);
         let (is_ready, ready) = watch::channel(false);
-        let keeper = Keeper { command, live, metrics, is_ready, stop, grace };
+        let keeper = Keeper { command, listeners, is_ready, stop, grace };
         (Self { messages, ready }, tokio::spawn(keeper.keep(waiting)))
     }
 
@@ -80,8 +88,7 @@ impl Supervisor {
 
 struct Keeper {
     command: WorkerCommand,
-    live: Arc<Live>,
-    metrics: Metrics,
+    listeners: Listeners,
     is_ready: watch::Sender<bool>,
     stop: CancellationToken,
     grace: Duration,
@@ -102,7 +109,7 @@ impl Keeper {
             if self.stop.is_cancelled() {
                 return;
             }
-            self.metrics.device.worker_died();
+            self.listeners.metrics.device.worker_died();
             pause = if started.elapsed() > LIVED {
                 Duration::ZERO
             } else {
@@ -191,12 +198,13 @@ impl Keeper {
                 self.is_ready.send_replace(true);
             }
             Ok(FromWorker::Alive) => {}
-            Ok(FromWorker::Device(event)) => self.metrics.device.observe(&event),
-            Ok(FromWorker::Changed(job)) => self.live.changed(job),
+            Ok(FromWorker::Device(event)) => self.listeners.metrics.device.observe(&event),
+            Ok(FromWorker::Made { seconds }) => self.listeners.pace.finished(Instant::now(), seconds),
+            Ok(FromWorker::Changed(job)) => self.listeners.live.changed(job),
             Ok(FromWorker::Step { job, index, done, total, seconds }) => {
-                self.live.step(job, index, done, total, seconds);
+                self.listeners.live.step(job, index, done, total, seconds);
             }
-            Ok(FromWorker::Preview { job, index, png }) => self.live.preview(job, index, png),
+            Ok(FromWorker::Preview { job, index, png }) => self.listeners.live.preview(job, index, png),
             Err(error) => tracing::warn!(%error, "the worker's message is not understood"),
         }
     }

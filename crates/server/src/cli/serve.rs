@@ -2,16 +2,21 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_jobs::{Database, keys};
+use diffusion_jobs::{Artifacts, Database, Queue, keys};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
 use crate::dataset;
 use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
+use crate::live::Live;
+use crate::pace::Pace;
+use crate::resolve::Resolver;
+use crate::supervisor::{Listeners, Supervisor, WorkerCommand};
 use crate::telemetry::{self, Metrics};
 
 /// Serve images over HTTP
@@ -52,6 +57,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let grace = config.queue.grace();
     let limits = config.server.limits.clone();
+    let artifacts = Artifacts::local(&config.storage.artifacts())?;
+    let queue = Queue::open(&database, &location).await?;
+    let resolver = Resolver::new(&config, &database, &artifacts)?;
+    let metrics = Metrics::new();
+    let live = Arc::new(Live::default());
+    let pace = Arc::new(Pace::default());
     let hosts = match keys_demanded {
         true => Hosts::Any,
         false => Hosts::known(bound, &config.server.hosts),
@@ -62,10 +73,24 @@ async fn run(config: Config) -> anyhow::Result<()> {
         tracing::warn!(%bound, "everyone who can reach this address may use the server: no API \
             keys are demanded");
     }
+    // The worker stops after the last request, which may wait for an image.
+    let served = CancellationToken::new();
+    let (supervisor, worker) = Supervisor::start(
+        WorkerCommand { arguments: std::env::args_os().skip(2).collect() },
+        Listeners { live: live.clone(), pace: pace.clone(), metrics: metrics.clone() },
+        served.clone(),
+        grace,
+    );
     let state = AppState::new(Parts {
         database,
+        queue,
+        artifacts,
+        resolver,
+        supervisor,
+        live,
+        pace,
         config,
-        metrics: Metrics::new(),
+        metrics,
         hosts,
         keys_demanded,
         keyring: Keyring::new(limits.requests_per_minute),
@@ -75,7 +100,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     println!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
-    Ok(())
+    served.cancel();
+    worker.await.context("the supervisor broke down")
 }
 
 /// Makes the first key of a server that demands keys, and shows it. It goes to stderr rather than

@@ -17,12 +17,15 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?.config;
-        telemetry::log(&config.telemetry)?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let telemetry = telemetry::begin(&config.telemetry)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         let status = runtime.block_on(worker::run(config));
         // What still waits for a message of the server, or for a thread, is not waited for.
         runtime.shutdown_background();
+        telemetry.end();
         status
     }
 }

@@ -1,7 +1,5 @@
 //! What random draws choose from: what is there.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "jobs come after the catalogue"))]
-
 use diffusion_jobs::images::Image;
 use diffusion_jobs::{Database, Result};
 

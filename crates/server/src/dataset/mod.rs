@@ -2,13 +2,14 @@
 //! carries, weights. Whether it is there is looked at whenever it is asked; nothing of that is
 //! stored.
 
-pub(crate) mod draw;
+mod draw;
 mod models;
 mod pictures;
 mod seed;
 mod store;
 mod view;
 
+pub(crate) use draw::{images_at_hand, models_at_hand};
 pub(crate) use models::{Shelf, usable};
 pub(crate) use pictures::{Picture, Pictures};
 pub(crate) use seed::seed;

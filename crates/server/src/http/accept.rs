@@ -27,7 +27,7 @@ pub(super) async fn accept(
 ) -> Result<Uuid> {
     let total = i64::try_from(state.config.queue.backlog.get()).unwrap_or(i64::MAX);
     // One key may fill half of it while others want some.
-    let each = if job.owner.is_some() { total.div_ceil(2) } else { total };
+    let each = if job.owner.is_some() { total / 2 + 1 } else { total };
     let stored = state.queue.enqueue(job, key, Backlog { total, each }).await;
     let accepted = stored.map_err(|error| match error {
         Error::Backlog { waiting, limit } => {

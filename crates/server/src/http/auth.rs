@@ -30,10 +30,10 @@ pub(crate) struct Generate(pub(crate) Identity);
 
 /// Demands a key that may change everything.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Admin(pub(crate) Identity);
+pub(crate) struct Admin;
 
 macro_rules! demands {
-    ($extractor:ident, $scope:expr) => {
+    ($extractor:ident, $scope:expr, $make:expr) => {
         impl FromRequestParts<AppState> for $extractor {
             type Rejection = Problem;
 
@@ -41,15 +41,15 @@ macro_rules! demands {
                 parts: &mut Parts,
                 state: &AppState,
             ) -> Result<Self, Problem> {
-                identify(&parts.headers, state, $scope).await.map(Self)
+                identify(&parts.headers, state, $scope).await.map($make)
             }
         }
     };
 }
 
-demands!(Read, Scope::Read);
-demands!(Generate, Scope::Generate);
-demands!(Admin, Scope::Admin);
+demands!(Read, Scope::Read, Self);
+demands!(Generate, Scope::Generate, Self);
+demands!(Admin, Scope::Admin, |_| Self);
 
 /// Who sent these headers, if they may do this.
 ///

@@ -22,6 +22,8 @@ use super::error::Details;
     modifiers(&Security),
     security((), ("bearer" = []), ("basic" = []), ("key" = [])),
     tags(
+        (name = "original", description = "What the first diffusion-server offered"),
+        (name = "jobs", description = "Making images"),
         (name = "images", description = "The images that jobs draw from"),
         (name = "models", description = "The models that jobs draw with"),
         (name = "keys", description = "API keys"),

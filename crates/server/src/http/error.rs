@@ -116,6 +116,11 @@ impl Problem {
         self
     }
 
+    /// What happened, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -129,6 +134,10 @@ impl From<diffusion_jobs::Error> for Problem {
             Error::NotFound { .. } => Self::not_found(error.to_string()),
             Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "conflict", detail),
             Error::Invalid(detail) => Self::invalid(detail),
+            Error::Field { ref field, .. } => Self::invalid(error.to_string()).field(field),
+            Error::Superseded | Error::Backlog { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", error.to_string())
+            }
             error if error.is_outage() => {
                 tracing::error!(%error, "outage");
                 Self::unavailable("the server's database or storage does not answer; try again")

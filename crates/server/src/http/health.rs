@@ -28,6 +28,7 @@ pub(super) struct Health {
     get,
     path = "/health_check",
     tag = "health",
+    security(()),
     responses((status = 200, description = "It does", body = Health), Problems)
 )]
 pub(super) async fn health_check(State(state): State<AppState>) -> Result<Json<Health>> {
@@ -40,6 +41,7 @@ pub(super) async fn health_check(State(state): State<AppState>) -> Result<Json<H
     get,
     path = "/livez",
     tag = "health",
+    security(()),
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn livez() -> Json<Health> {
@@ -67,6 +69,9 @@ struct Checks {
     /// There is a model to draw with
     #[schema(example = "ok")]
     models: String,
+    /// A worker makes images; without one, jobs are taken and wait
+    #[schema(example = "ok")]
+    worker: String,
     /// The server is not about to stop
     #[schema(example = "ok")]
     running: String,
@@ -77,6 +82,7 @@ struct Checks {
     get,
     path = "/readyz",
     tag = "health",
+    security(()),
     responses(
         (status = 200, description = "Ready", body = Readiness),
         (status = 503, description = "Not ready", body = Readiness),
@@ -93,11 +99,13 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Response {
     let models = Catalogue::discover(state.config.storage.models.as_deref())
         .is_ok_and(|models| !models.all().is_empty());
     let stopping = state.stopping.is_cancelled();
+    let worker = state.supervisor.is_ready();
     let ready = database.is_ok() && storage.is_ok() && models && !stopping;
     let checks = Checks {
         database: well(database.is_err().then_some("does not answer; the log says more")),
         storage: well(storage.is_err().then_some("cannot be written to; the log says more")),
         models: well((!models).then_some("there is no model")),
+        worker: well((!worker).then_some("is not running; the log says more")),
         running: well(stopping.then_some("the server is stopping")),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -3,6 +3,7 @@
 //! `router.rs` is the whole URL map. A route's file reads its dialect, asks `diffusion_jobs`, and
 //! answers in its dialect; its errors are [`Problem`]s.
 
+mod accept;
 mod auth;
 mod body;
 mod connections;
@@ -15,6 +16,7 @@ mod health;
 mod keyring;
 mod observe;
 mod open_files;
+mod original;
 mod router;
 mod serve;
 mod state;

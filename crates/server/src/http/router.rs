@@ -9,8 +9,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::v1::{images, keys, models};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe};
+use super::v1::{images, jobs, keys, models};
+use super::{AppState, Problem, body, cors, docs, guard, health, observe, original};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
@@ -41,6 +41,15 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(health::metrics))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(jobs::read::list, jobs::create::create))
+        .routes(routes!(jobs::read::get, jobs::actions::delete))
+        .routes(routes!(jobs::actions::cancel))
+        .routes(routes!(jobs::actions::retry))
+        .routes(routes!(jobs::actions::replay))
+        .routes(routes!(jobs::read::plan))
+        .routes(routes!(jobs::events::events))
+        .routes(routes!(jobs::files::image))
+        .routes(routes!(jobs::files::output))
         .routes(routes!(images::list, images::add::add))
         .routes(routes!(images::get, images::edit, images::remove))
         .routes(routes!(images::content::content))
@@ -50,7 +59,7 @@ fn own() -> OpenApiRouter<AppState> {
 
 /// What pages of any site may call, as they may in the original.
 fn open() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+    OpenApiRouter::default().routes(routes!(original::initialize_diffusion))
 }
 
 async fn no_such_route(request: Request) -> Problem {

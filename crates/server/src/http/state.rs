@@ -3,13 +3,17 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use diffusion_jobs::Database;
+use diffusion_jobs::{Artifacts, Database, Queue};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Room;
 use super::guard::Hosts;
 use super::keyring::Keyring;
 use crate::config::Config;
+use crate::live::Live;
+use crate::pace::Pace;
+use crate::resolve::Resolver;
+use crate::supervisor::Supervisor;
 use crate::telemetry::Metrics;
 
 /// The state of the server, shared by all requests. Its fields are those of [`Parts`].
@@ -20,6 +24,18 @@ pub(crate) struct AppState(Arc<Parts>);
 pub(crate) struct Parts {
     /// The record of everything.
     pub(crate) database: Database,
+    /// Where jobs are put in and taken back.
+    pub(crate) queue: Queue,
+    /// The files of jobs.
+    pub(crate) artifacts: Artifacts,
+    /// From requests to plans.
+    pub(crate) resolver: Resolver,
+    /// The way to the worker.
+    pub(crate) supervisor: Supervisor,
+    /// Jobs as they run.
+    pub(crate) live: Arc<Live>,
+    /// How fast images come.
+    pub(crate) pace: Arc<Pace>,
     /// What is configured.
     pub(crate) config: Config,
     /// What `/metrics` shows.

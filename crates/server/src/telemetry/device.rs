@@ -73,20 +73,12 @@ impl Device {
         registry.register("begin_seconds", "Time to encode texts and initial images", d.begin);
         registry.register("decode_seconds", "Time to decode an image", d.finish);
         registry.register("model_load_seconds", "Time to load a model", d.load);
-        registry.register(
-            "model_load_failures",
-            "Models that could not be loaded",
-            d.load_failures,
-        );
+        registry.register("model_load_failures", "Models that could not be loaded", d.load_failures);
         registry.register("model_evictions", "Models dropped for others", d.evictions);
         registry.register("device_panics", "Batches over which the engine broke down", d.panics);
         registry.register("model_bytes", "Weights of the models in memory", d.model_bytes);
         registry.register("memory_used_bytes", "Weights and activations", d.memory_used);
-        registry.register(
-            "memory_limit_bytes",
-            "What may be used; 0 without a limit",
-            d.memory_limit,
-        );
+        registry.register("memory_limit_bytes", "What may be used; 0 without a limit", d.memory_limit);
         registry.register("samples_in_flight", "Images that step", d.in_flight);
         registry.register("samples_waiting", "Claimed images that have not begun", d.waiting);
         let help = "Time from the acceptance of a job to the first step of an image";

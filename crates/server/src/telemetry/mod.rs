@@ -1,7 +1,7 @@
 //! What operators see: logs, traces and metrics.
 
-mod device;
 mod log;
+mod device;
 mod metrics;
 mod traces;
 

@@ -225,6 +225,7 @@ impl Images {
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
         let sha256 = self.artifacts.put(Kind::Image, png).await?;
+        self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
         Ok(self.end(|| attempt.publish(&file)).await)
     }
@@ -259,6 +260,5 @@ fn picture(bytes: &[u8], width: u32, height: u32) -> diffusion_engine::Result<Rg
 /// Runs what would hold up other tasks on a thread of its own.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Bad> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.context("a thread of the worker broke down")
-        .map_err(|error| Bad::Passing(format!("{error:#}")))
+    done.context("a thread of the worker broke down").map_err(|error| Bad::Passing(format!("{error:#}")))
 }

@@ -44,6 +44,8 @@ pub(crate) enum FromWorker {
     },
     /// An image as it forms: a small PNG in base64.
     Preview { job: Uuid, index: i32, png: String },
+    /// An image was made, in so much of the device's time.
+    Made { seconds: f64 },
     /// What the device does, for the metrics.
     Device(DeviceEvent),
 }
@@ -52,46 +54,17 @@ pub(crate) enum FromWorker {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DeviceEvent {
-    Step {
-        model: String,
-        batch: usize,
-        seconds: f64,
-    },
-    Begin {
-        model: String,
-        seconds: f64,
-    },
-    Finish {
-        model: String,
-        seconds: f64,
-    },
-    Loaded {
-        model: String,
-        bytes: u64,
-        seconds: f64,
-    },
-    Evicted {
-        model: String,
-    },
-    LoadFailed {
-        model: String,
-    },
-    Panicked {
-        model: String,
-        batch: usize,
-    },
-    Memory {
-        used: u64,
-        limit: Option<u64>,
-    },
-    Tasks {
-        in_flight: usize,
-        waiting: usize,
-    },
+    Step { model: String, batch: usize, seconds: f64 },
+    Begin { model: String, seconds: f64 },
+    Finish { model: String, seconds: f64 },
+    Loaded { model: String, bytes: u64, seconds: f64 },
+    Evicted { model: String },
+    LoadFailed { model: String },
+    Panicked { model: String, batch: usize },
+    Memory { used: u64, limit: Option<u64> },
+    Tasks { in_flight: usize, waiting: usize },
     /// From the acceptance of a job to the first step of one of its images.
-    Started {
-        seconds: f64,
-    },
+    Started { seconds: f64 },
 }
 
 #[cfg(test)]

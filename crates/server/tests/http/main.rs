@@ -1,5 +1,7 @@
 //! The server, run as the program that it is.
 
+#![allow(clippy::unwrap_used)]
+
 mod config;
 mod docs;
 mod frame;
