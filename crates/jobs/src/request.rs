@@ -116,6 +116,10 @@ impl Request {
                 return Err(Error::field(field, "a text may not hold the character NUL"));
             }
         }
+        let mut texts = self.prompts.iter().chain([&self.negative_prompt]);
+        if texts.any(|text| text.contains('\0')) {
+            return wrong("prompt", "it contains a character that is no text (NUL)");
+        }
         match self.kind {
             Kind::TextToImage if !self.inputs.is_empty() => {
                 return wrong("init_image", "txt2img starts from no picture; ask for img2img");

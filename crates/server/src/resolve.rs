@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, fit};
-use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind};
+use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind, Source};
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ pub(crate) struct Resolver {
 #[derive(Debug, Clone)]
 struct Found {
     name: String,
+    /// Where it lies, unless it is in the binary.
+    folder: Option<PathBuf>,
     info: Arc<ModelInfo>,
 }
 
@@ -108,7 +110,12 @@ impl Resolver {
         }
         let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
         let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
-            let plan = ImagePlan { model: image.model, input: image.input, plan: image.plan };
+            let plan = ImagePlan {
+                model: image.model,
+                folder: image.folder,
+                input: image.input,
+                plan: image.plan,
+            };
             let plan = serde_json::to_value(plan);
             Ok(NewImage {
                 plan: plan.map_err(|error| Error::Invalid(error.to_string()))?,
@@ -178,7 +185,11 @@ impl Resolver {
                 infos.entry(key).or_insert(info).clone()
             }
         };
-        Ok(Found { name: known.name, info })
+        let folder = match known.source {
+            Source::Folder(folder) => Some(folder.canonicalize().unwrap_or(folder)),
+            Source::Embedded { .. } => None,
+        };
+        Ok(Found { name: known.name, folder, info })
     }
 
     /// The pictures that are named or sent, or the whole data set; each stored.
@@ -188,16 +199,19 @@ impl Resolver {
                 return Ok(Vec::new());
             }
             let rows = dataset::images_at_hand(&self.database, &self.pictures).await?;
+            few(rows.len().saturating_mul(request.count as usize))?;
             let stored = rows.into_iter().map(async |(row, picture)| {
                 let stored = self.read(picture, &row.path, &row.name).await;
                 // One that cannot be read costs only itself: it is no longer available.
-                stored
-                    .inspect_err(|error| {
+                match stored {
+                    Err(error @ (Error::Invalid(_) | Error::Io { .. })) => {
                         tracing::warn!(image = row.path, %error, "left out of the draw");
-                    })
-                    .ok()
+                        Ok(None)
+                    }
+                    stored => stored.map(Some),
+                }
             });
-            let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).collect().await;
+            let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).try_collect().await?;
             let inputs: Vec<Stored> = stored.into_iter().flatten().collect();
             if inputs.is_empty() {
                 return Err(Error::field("images", "no image of the data set is available"));
@@ -279,6 +293,7 @@ impl Resolver {
 /// An image to be.
 struct Drawn {
     model: String,
+    folder: Option<PathBuf>,
     input: Option<String>,
     input_path: Option<String>,
     /// What its file name is made of.
@@ -383,6 +398,7 @@ fn image(
     };
     let drawn = Drawn {
         model: model.name.clone(),
+        folder: model.folder.clone(),
         input: picture.map(|picture| picture.sha256.clone()),
         input_path: picture.and_then(|picture| picture.path.clone()),
         name,

@@ -64,7 +64,8 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     report.figure("bytes read", bytes);
     report.figure("resident before, MiB", before >> 20);
     report.figure("resident at the most, MiB", peak >> 20);
-    report.expect(peak < before + MOST, || format!("{} MiB more were taken", (peak - before) >> 20));
+    report
+        .expect(peak < before + MOST, || format!("{} MiB more were taken", (peak - before) >> 20));
     let names = ["health check p50, ms", "health check p99, ms", "health check max, ms"];
     report.times(names, looks);
     Ok(())

@@ -96,6 +96,17 @@ impl Lease {
     }
 }
 
+/// Whether a lease is still held.
+///
+/// # Errors
+/// The database cannot be reached.
+pub(super) async fn held(database: &Database, id: Uuid) -> Result<bool> {
+    let select = "SELECT beats FROM worker_leases WHERE id = $1";
+    let beats: Option<i64> =
+        both!(database, pool => sqlx::query_scalar(select).bind(id).fetch_optional(pool).await?);
+    Ok(beats.is_some())
+}
+
 async fn release(database: &Database, id: Uuid) -> Result<()> {
     both!(database, pool => {
         sqlx::query("DELETE FROM worker_leases WHERE id = $1").bind(id).execute(pool).await?;

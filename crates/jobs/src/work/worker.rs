@@ -12,6 +12,7 @@ use riverqueue::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::lease::held;
 use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, reap};
 use crate::database::{Database, Location};
 use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
@@ -61,7 +62,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Starts to claim images, at most `slots` at a time in each lane. What dead workers held is
-    /// freed first.
+    /// freed first; `blamed` are the images that one of them was computing when it died, and that
+    /// may have killed it.
     ///
     /// # Errors
     /// The database cannot be reached.
@@ -70,6 +72,7 @@ impl Worker {
         location: &Location,
         lease: Lease,
         slots: usize,
+        blamed: &[(Uuid, i32)],
         work: W,
     ) -> Result<Self> {
         let id = lease.id();
@@ -101,7 +104,7 @@ impl Worker {
             .workers(workers)
             .build()?;
         let queue = Queue { database: database.clone(), client: client.clone() };
-        reap::reap(&queue, true).await?;
+        reap::reap(&queue, blamed).await?;
         let mut run = client.start()?;
         run.wait_ready().await?;
         let lease = Arc::new(tokio::sync::Mutex::new(lease));
@@ -111,7 +114,8 @@ impl Worker {
 
     /// Looks into the queue now. (A changed configuration makes River look at once.)
     pub fn wake(&self) {
-        let poll = POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 2 + 1);
+        let poll =
+            POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 97 + 1);
         for name in [FIRST, REST] {
             if let Err(error) =
                 self.queue.client.local_queues().update(name, lane(self.slots, poll))
@@ -139,7 +143,7 @@ impl Worker {
     pub async fn hand_over(self) -> Result<()> {
         self.heart.abort();
         self.lease.lock().await.give_back().await?;
-        reap::reap(&self.queue, false).await?;
+        reap::reap(&self.queue, &[]).await?;
         Ok(())
     }
 }
@@ -160,7 +164,8 @@ async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: Cancell
                 return Ok(false);
             }
             lease.look().await?;
-            reap::reap(&queue, true).await?;
+            reap::reap(&queue, &[]).await?;
+            reap::mend(&queue).await?;
             Ok::<_, Error>(true)
         };
         match result.await {
@@ -214,7 +219,14 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
                 return Err(Again);
             }
         };
-        match self.work.work(attempt, context.cancellation_token().clone()).await {
+        let verdict = self.work.work(attempt, context.cancellation_token().clone()).await;
+        // River completes a job without comparing attempts: what others took over is theirs.
+        let held = held(&self.database, self.lease).await;
+        if matches!(held, Ok(false)) {
+            self.lost.cancel();
+            return std::future::pending().await;
+        }
+        match verdict {
             Verdict::Ended => Ok(WorkOutcome::Complete),
             Verdict::Again => Err(Again),
             // River must not write of it: the hand-over does.

@@ -8,7 +8,14 @@ use crate::bench::{Bench, Hand, file};
 use crate::support::postgres::Postgres;
 use crate::support::{Fresh, on_both};
 
-on_both!(taken_over, handed_over, poison, claimed_but_never_begun);
+on_both!(
+    taken_over,
+    handed_over,
+    poison,
+    claimed_but_never_begun,
+    a_zombie_says_that_it_has_ended,
+    stranded,
+);
 
 /// Its successor frees what a dead worker held; the dead one's attempt publishes nothing any more.
 async fn taken_over(fresh: &Fresh) {
@@ -50,22 +57,53 @@ async fn handed_over(fresh: &Fresh) {
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
-/// An image that kills three workers in a row without progress fails, and the queue flows on.
+/// An image that kills three workers in a row without progress fails, and the queue flows on. What
+/// those workers held beside it loses nothing.
 async fn poison(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let id = bench.ask(1).await;
-    let mut after = None;
+    let innocent = bench.ask(2).await;
+    let (mut after, mut blamed) = (None, Vec::new());
     for _ in 0..3 {
-        let mut hand = Hand::start_after(fresh, 1, after).await;
-        assert_eq!(hand.next().await.attempt.job, id);
-        after = Some(hand.lease);
+        let mut hand = Hand::start_blaming(fresh, 3, after, &blamed).await;
+        let held = [hand.next().await, hand.next().await, hand.next().await];
+        assert!(held.iter().any(|claimed| claimed.attempt.job == id));
+        (after, blamed) = (Some(hand.lease), vec![(id, 0)]);
     }
-    let mut hand = Hand::start_after(fresh, 1, after).await;
+    let mut hand = Hand::start_blaming(fresh, 3, after, &blamed).await;
     assert_eq!(bench.states(id).await, (State::Failed, vec![State::Failed]));
     let error = bench.images(id).await[0].error.clone().unwrap();
     assert!(error.contains("its worker died 3 times"), "{error}");
-    let next = bench.ask(1).await;
-    assert_eq!(hand.next().await.attempt.job, next);
+    hand.next().await.publish().await;
+    hand.next().await.publish().await;
+    assert_eq!(bench.states(innocent).await.0, State::Succeeded);
+}
+
+/// A zombie's verdict is not River's: its heir's claim stays.
+async fn a_zombie_says_that_it_has_ended(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut dead = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    let zombie = dead.next().await;
+    let mut heir = Hand::start_after(fresh, 1, Some(dead.lease)).await;
+    let claimed = heir.next().await;
+    zombie.end(Verdict::Ended);
+    dead.worker.lost().cancelled().await;
+    claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
+/// An image that River has lost is found by the next heartbeat.
+async fn stranded(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut hand = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    // River thinks that it has ended; the record says that it runs.
+    hand.next().await.end(Verdict::Ended);
+    let claimed = hand.next().await;
+    assert_eq!(claimed.attempt.job, id);
+    claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
 /// A worker may die between River's claim and ours.

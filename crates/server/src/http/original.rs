@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::accept::{accept, idempotency, prefers_async, wait};
+use super::accept::{accept, idempotency, prefers_async, remembered, wait};
 use super::auth::Generate;
 use super::v1::jobs::create::answer;
 use super::v1::jobs::view::{JobState, JobView};
@@ -129,13 +129,23 @@ pub(super) async fn initialize_diffusion(
     let body = body.map_err(|error| body::problem(&error, error.status()))?;
     let draw = read(&body)?;
     let key = idempotency(&headers, "initialize_diffusion", &draw)?;
-    let inputs = draw.image_list.unwrap_or_default().into_iter().map(Input::Named).collect();
-    let request = Request { inputs, ..Request::new(Kind::Random, draw.prompt_list) };
-    let mut job = state.resolver.resolve(&request, identity.owner).await.map_err(rename)?;
-    // An image may be named twice, by its name and by its path; the answer has one output for each.
-    let mut seen = HashSet::new();
-    job.images.retain(|image| seen.insert(image.input_path.clone()));
-    let id = accept(&state, &job, key.as_ref()).await?;
+    let id = match remembered(&state, identity.owner, key.as_ref()).await? {
+        Some(id) => id,
+        None => {
+            let inputs = draw.image_list.unwrap_or_default().into_iter().map(Input::Named);
+            let request = Request {
+                inputs: inputs.collect(),
+                ..Request::new(Kind::Random, draw.prompt_list)
+            };
+            let job = state.resolver.resolve(&request, identity.owner).await;
+            let mut job = job.map_err(rename)?;
+            // An image may be named twice, by its name and by its path; the answer has one output
+            // for each.
+            let mut seen = HashSet::new();
+            job.images.retain(|image| seen.insert(image.input_path.clone()));
+            accept(&state, &job, key.as_ref()).await?
+        }
+    };
     if prefers_async(&headers) {
         return Ok(answer(&state, id, StatusCode::ACCEPTED).await?);
     }

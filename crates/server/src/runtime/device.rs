@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use diffusion_engine::{Error, Model, Plan};
 
+use super::breakpoints::Breakpoints;
 use super::events;
 use super::flight::Flight;
 use super::loader::Work;
@@ -33,6 +34,7 @@ pub(super) enum Command {
 /// Everything that the device thread owns.
 pub(super) struct Device {
     pub(super) settings: Settings,
+    pub(super) breakpoints: Breakpoints,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) loader: Sender<Work>,
     pub(super) schedule: Schedule,
@@ -47,6 +49,7 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn new(
         settings: Settings,
+        breakpoints: Breakpoints,
         observer: Arc<dyn Observer>,
         loader: Sender<Work>,
     ) -> Self {
@@ -55,10 +58,11 @@ impl Device {
             memory: settings.engine.options().memory_limit,
             weights: settings.models_limit,
             #[cfg(test)]
-            rows: settings.rows,
+            rows: breakpoints.rows,
         };
         Self {
             settings,
+            breakpoints,
             observer,
             loader,
             schedule: Schedule::new(limits),

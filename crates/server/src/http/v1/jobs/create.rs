@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::request::{NewJob, Singular};
 use super::view::JobView;
-use crate::http::accept::{accept, idempotency, prefers_async, wait};
+use crate::http::accept::{accept, idempotency, prefers_async, remembered, wait};
 use crate::http::auth::Generate;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problems, Result};
@@ -47,11 +47,16 @@ pub(in crate::http) async fn create(
     Json(new): Json<NewJob>,
 ) -> Result<Response> {
     let key = idempotency(&headers, "/api/v1/jobs", &new)?;
-    let singular = Singular::from(&new);
-    let request: Request = new.try_into()?;
-    let job = state.resolver.resolve(&request, identity.owner).await;
-    let job = job.map_err(|error| singular.rename(error))?;
-    let id = accept(&state, &job, key.as_ref()).await?;
+    let id = match remembered(&state, identity.owner, key.as_ref()).await? {
+        Some(id) => id,
+        None => {
+            let singular = Singular::from(&new);
+            let request: Request = new.try_into()?;
+            let job = state.resolver.resolve(&request, identity.owner).await;
+            let job = job.map_err(|error| singular.rename(error))?;
+            accept(&state, &job, key.as_ref()).await?
+        }
+    };
     if prefers_async(&headers) {
         return answer(&state, id, StatusCode::ACCEPTED).await;
     }

@@ -92,6 +92,8 @@ pub(in crate::http) async fn events(
         done: BTreeMap::new(),
         waiting: Vec::new(),
         told: None,
+        looked: None,
+        changes: None,
         ended: false,
     };
     let events = unfold(listener, |mut listener| async {
@@ -112,6 +114,9 @@ struct Listener {
     done: BTreeMap<i32, (usize, usize)>,
     waiting: Vec<Event>,
     told: Option<Instant>,
+    /// When the record was looked at, and after which of its changes.
+    looked: Option<Instant>,
+    changes: Option<u64>,
     ended: bool,
 }
 
@@ -141,6 +146,14 @@ impl Listener {
         let view = self.news.borrow_and_update().clone();
         let mut events = Vec::new();
         // Without news, another process may have changed the record.
+        let looked = self.looked.is_some_and(|looked| looked.elapsed() < LOOK);
+        if looked && self.changes == Some(view.changes) {
+            self.waiting = self.progress(&view);
+            self.waiting.reverse();
+            return;
+        }
+        self.looked = Some(Instant::now());
+        self.changes = Some(view.changes);
         let job = match visible(&self.state, self.identity, self.id).await {
             Ok(job) => job,
             Err(problem) if problem.status().is_server_error() => return,
