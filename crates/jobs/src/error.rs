@@ -103,10 +103,12 @@ impl Error {
                 sqlx::Error::Database(error) => {
                     // Postgres that shuts down or starts; SQLite that is busy, full or unreadable.
                     let code = error.code().unwrap_or_default();
+                    // SQLite's codes are numbers, the low byte of which says what it is.
+                    let sqlite = code.parse::<u32>().ok().filter(|_| code.len() < 5);
                     code.starts_with("57P")
                         || code.starts_with("08")
                         || code.starts_with("53")
-                        || matches!(&*code, "5" | "6" | "10" | "13" | "261" | "517" | "773")
+                        || sqlite.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
                 }
                 sqlx::Error::RowNotFound
                 | sqlx::Error::ColumnDecode { .. }

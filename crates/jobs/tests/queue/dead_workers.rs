@@ -8,7 +8,14 @@ use crate::bench::{Bench, Hand, file};
 use crate::support::postgres::Postgres;
 use crate::support::{Fresh, on_both};
 
-on_both!(taken_over, handed_over, poison, claimed_but_never_begun);
+on_both!(
+    taken_over,
+    late_end,
+    handed_over,
+    poison,
+    poison_amid_others,
+    claimed_but_never_begun
+);
 
 /// Its successor frees what a dead worker held; the dead one's attempt publishes nothing any more.
 async fn taken_over(fresh: &Fresh) {
@@ -30,6 +37,20 @@ async fn taken_over(fresh: &Fresh) {
     }
     claimed.publish().await;
     assert!(matches!(zombie.attempt.publish(&file()).await, Err(Error::Superseded)));
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
+/// The end of an attempt that was given up for dead does not end the one that has taken over.
+async fn late_end(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut dead = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    let zombie = dead.next().await;
+    let mut heir = Hand::start_after(fresh, 1, Some(dead.lease)).await;
+    let claimed = heir.next().await;
+    zombie.end(Verdict::Ended);
+    dead.worker.lost().cancelled().await;
+    claimed.publish().await;
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
@@ -66,6 +87,53 @@ async fn poison(fresh: &Fresh) {
     assert!(error.contains("its worker died 3 times"), "{error}");
     let next = bench.ask(1).await;
     assert_eq!(hand.next().await.attempt.job, next);
+}
+
+/// What was in hand beside an image that kills its worker does not fail with it.
+async fn poison_amid_others(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(bench.ask(1).await);
+    }
+    let poison = ids[0];
+    let mut hand = Hand::start(fresh, 4).await;
+    // All are in hand at the first death.
+    let mut claimed = Vec::new();
+    for _ in 0..4 {
+        claimed.push(hand.next().await);
+    }
+    for _ in 0..2 {
+        hand = Hand::start_after(fresh, 4, Some(hand.lease)).await;
+        let mut next = hand.next().await;
+        while next.attempt.job != poison {
+            next.publish().await;
+            next = hand.next().await;
+        }
+        assert!(hand.try_next().is_none(), "it is worked alone");
+    }
+    let mut hand = Hand::start_after(fresh, 4, Some(hand.lease)).await;
+    assert_eq!(bench.job(poison).await.state, State::Failed);
+    for id in &ids[1..] {
+        while bench.job(*id).await.state != State::Succeeded {
+            hand.next().await.publish().await;
+        }
+    }
+}
+
+/// An image can end its worker, but not its server: a death of both is not its fault. (On Postgres
+/// nobody can tell.)
+#[tokio::test]
+async fn deaths_of_the_server_count_against_no_image() {
+    let fresh = Fresh::sqlite().await;
+    let bench = Bench::new(&fresh).await;
+    let id = bench.ask(1).await;
+    for _ in 0..5 {
+        let mut hand = Hand::start(&fresh, 1).await;
+        assert_eq!(hand.next().await.attempt.job, id);
+    }
+    Hand::start(&fresh, 1).await.next().await.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
 /// A worker may die between River's claim and ours.
