@@ -167,14 +167,17 @@ impl Keeper {
                     _ => break,
                 },
                 Some(message) = messages.recv(), if stopping.is_none() => {
-                    if send(&mut input, &message).await.is_err() {
+                    // One that no longer reads fills the pipe in the end.
+                    if !matches!(timeout(SILENCE, send(&mut input, &message)).await, Ok(Ok(()))) {
+                        tracing::error!("the worker does not listen: it is killed");
+                        let _ = child.start_kill();
                         break;
                     }
                 }
                 () = self.stop.cancelled(), if stopping.is_none() => {
                     stopping = Some(Instant::now());
                     // One that no longer listens is killed below.
-                    let _ = send(&mut input, &ToWorker::Stop).await;
+                    let _ = timeout(SILENCE, send(&mut input, &ToWorker::Stop)).await;
                 }
                 _ = look.tick() => {
                     // An action that is at hand when the grace ends is finished first.

@@ -226,3 +226,33 @@ impl Attempt {
         if saved == 1 { Ok(()) } else { Err(Error::Superseded) }
     }
 }
+
+/// Whether a worker died, or an attempt failed, over this image, and nothing has become of it since.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn is_suspect(queue: &Queue, (job, index): (Uuid, i32)) -> Result<bool> {
+    let select = "SELECT strikes FROM job_images WHERE job_id = $1 AND idx = $2";
+    let strikes: Option<i32> = both!(&queue.database, pool => {
+        sqlx::query_scalar(select).bind(job).bind(index).fetch_optional(pool).await?
+    });
+    Ok(strikes.is_some_and(|strikes| strikes > 0))
+}
+
+/// Completes River's job of an attempt that has ended. Whether it is over: `false` where another
+/// attempt has it or will have it.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn close(queue: &Queue, river: i64, number: i16) -> Result<bool> {
+    let is_over = transaction!(&queue.database, tx => {
+        if tx.running_attempt(river).await? == Some(number) {
+            queue.client.jobs().complete(river).tx(&mut tx).await?;
+            true
+        } else {
+            let waits = "SELECT count(*) FROM river_job WHERE id = $1 AND finalized_at IS NULL";
+            sqlx::query_scalar::<_, i64>(waits).bind(river).fetch_one(&mut *tx).await? == 0
+        }
+    });
+    Ok(is_over)
+}

@@ -10,8 +10,10 @@ use crate::support::{Fresh, on_both};
 
 on_both!(
     taken_over,
+    late_end,
     handed_over,
     poison,
+    poison_amid_others,
     claimed_but_never_begun,
     a_zombie_says_that_it_has_ended,
     stranded,
@@ -40,6 +42,20 @@ async fn taken_over(fresh: &Fresh) {
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
+/// The end of an attempt that was given up for dead does not end the one that has taken over.
+async fn late_end(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut dead = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    let zombie = dead.next().await;
+    let mut heir = Hand::start_after(fresh, 1, Some(dead.lease)).await;
+    let claimed = heir.next().await;
+    zombie.end(Verdict::Ended);
+    dead.worker.lost().cancelled().await;
+    claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
 /// A worker that stops in order uses up no attempt.
 async fn handed_over(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
@@ -57,26 +73,22 @@ async fn handed_over(fresh: &Fresh) {
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
-/// An image that kills three workers in a row without progress fails, and the queue flows on. What
-/// those workers held beside it loses nothing.
+/// An image that kills three workers in a row without progress fails, and the queue flows on.
 async fn poison(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let id = bench.ask(1).await;
-    let innocent = bench.ask(2).await;
     let (mut after, mut blamed) = (None, Vec::new());
     for _ in 0..3 {
-        let mut hand = Hand::start_blaming(fresh, 3, after, &blamed).await;
-        let held = [hand.next().await, hand.next().await, hand.next().await];
-        assert!(held.iter().any(|claimed| claimed.attempt.job == id));
+        let mut hand = Hand::start_blaming(fresh, 1, after, &blamed).await;
+        assert_eq!(hand.next().await.attempt.job, id);
         (after, blamed) = (Some(hand.lease), vec![(id, 0)]);
     }
-    let mut hand = Hand::start_blaming(fresh, 3, after, &blamed).await;
+    let mut hand = Hand::start_blaming(fresh, 1, after, &blamed).await;
     assert_eq!(bench.states(id).await, (State::Failed, vec![State::Failed]));
     let error = bench.images(id).await[0].error.clone().unwrap();
     assert!(error.contains("its worker died 3 times"), "{error}");
-    hand.next().await.publish().await;
-    hand.next().await.publish().await;
-    assert_eq!(bench.states(innocent).await.0, State::Succeeded);
+    let next = bench.ask(1).await;
+    assert_eq!(hand.next().await.attempt.job, next);
 }
 
 /// A zombie's verdict is not River's: its heir's claim stays.
@@ -103,6 +115,52 @@ async fn stranded(fresh: &Fresh) {
     let claimed = hand.next().await;
     assert_eq!(claimed.attempt.job, id);
     claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
+/// What was in hand beside an image that kills its worker does not fail with it.
+async fn poison_amid_others(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(bench.ask(1).await);
+    }
+    let poison = ids[0];
+    let mut hand = Hand::start(fresh, 4).await;
+    // All are in hand at the first death, and one was being computed.
+    let mut claimed = Vec::new();
+    for _ in 0..4 {
+        claimed.push(hand.next().await);
+    }
+    for _ in 0..2 {
+        hand = Hand::start_blaming(fresh, 4, Some(hand.lease), &[(poison, 0)]).await;
+        let mut next = hand.next().await;
+        while next.attempt.job != poison {
+            next.publish().await;
+            next = hand.next().await;
+        }
+        assert!(hand.try_next().is_none(), "it is worked alone");
+    }
+    let mut hand = Hand::start_blaming(fresh, 4, Some(hand.lease), &[(poison, 0)]).await;
+    assert_eq!(bench.job(poison).await.state, State::Failed);
+    for id in &ids[1..] {
+        while bench.job(*id).await.state != State::Succeeded {
+            hand.next().await.publish().await;
+        }
+    }
+}
+
+/// Images that nobody was computing are not to blame, however often their workers die.
+#[tokio::test]
+async fn deaths_count_against_nobody_else() {
+    let fresh = Fresh::sqlite().await;
+    let bench = Bench::new(&fresh).await;
+    let id = bench.ask(1).await;
+    for _ in 0..5 {
+        let mut hand = Hand::start(&fresh, 1).await;
+        assert_eq!(hand.next().await.attempt.job, id);
+    }
+    Hand::start(&fresh, 1).await.next().await.publish().await;
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 

@@ -79,6 +79,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     };
     let folder = config.storage.data.join("workers");
     let (blamed, left) = blame::left(&folder);
+    // An image can end its worker, but not its server: where both are new, none is to blame.
+    let blamed = if after.is_some() { blamed } else { Vec::new() };
     let blame = Blame::new(&folder, lease).with_context(|| folder.display().to_string())?;
     let watcher = Arc::new(Watcher { outbox: outbox.clone(), blame });
     let runtime = Runtime::start(settings, watcher.clone())?;
