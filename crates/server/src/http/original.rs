@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::accept::{accept, idempotency, prefers_async, remembered, wait};
 use super::auth::Generate;
+use super::extract::is_array;
 use super::v1::jobs::create::answer;
 use super::v1::jobs::view::{JobState, JobView};
 use super::{AppState, Problem, body};
@@ -23,6 +24,7 @@ use super::{AppState, Problem, body};
 #[schema(example = json!({"prompt_list": ["cat dancing in rain"]}))]
 pub(super) struct Draw {
     /// One of these is drawn for each image
+    #[schema(min_items = 1)]
     prompt_list: Vec<String>,
     /// Images of the data set by name, path or id; all of them if none
     #[serde(default)]
@@ -173,6 +175,9 @@ fn rename(error: Error) -> Error {
 
 /// Reads the body. The original's clients do not always say that it is JSON.
 fn read(body: &[u8]) -> Result<Draw, Problem> {
+    if is_array(body) {
+        return Err(Problem::bad_request("the body is not a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let draw: Result<Draw, _> = serde_path_to_error::deserialize(&mut json);
     let draw = draw.map_err(|error| {

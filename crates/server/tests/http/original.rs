@@ -98,6 +98,7 @@ fn what_is_wrong_is_400_and_named() {
         ("", "body"),
         ("{", "body"),
         ("[]", "body"),
+        (r#"[["a"]]"#, "body"),
         (r#"{"prompt_list": ["a"]} x"#, "body"),
         ("{}", "prompt_list"),
         (r#"{"prompt_list": []}"#, "prompt_list"),

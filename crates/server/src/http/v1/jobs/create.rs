@@ -37,6 +37,8 @@ use crate::http::{AppState, Problems, Result};
             headers(("Location" = String, description = "The job"))),
         (status = 202, description = "The job is stored and will be carried out", body = JobView,
             headers(("Location" = String, description = "The job"))),
+        (status = 409, description = "The `Idempotency-Key` was used for another request",
+            body = crate::http::error::Details, content_type = "application/problem+json"),
         Problems
     )
 )]

@@ -31,23 +31,39 @@ use crate::live::View;
 /// How often a listener is told, at the most.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far the images of a job are
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct ProgressEvent {
+/// How far the images of a job are.
+#[derive(Debug, Serialize)]
+struct ProgressEvent {
     images: Vec<ImageProgress>,
 }
 
-/// How far an image is
-#[derive(Debug, Serialize, ToSchema)]
+/// How far an image is.
+#[derive(Debug, Serialize)]
 struct ImageProgress {
-    /// Its place in the job
+    /// Its place in the job.
     index: i32,
-    /// UNet evaluations done
+    /// UNet evaluations done.
     done: usize,
-    /// UNet evaluations in all
+    /// UNet evaluations in all.
     total: usize,
-    /// Time that the device spent on it
+    /// Time that the device spent on it.
     seconds: f64,
+}
+
+/// A server-sent event
+#[derive(ToSchema)]
+#[schema(as = JobEvent, example = json!({
+    "event": "progress",
+    "data": "{\"images\":[{\"index\":0,\"done\":7,\"total\":20,\"seconds\":0.4}]}"
+}))]
+#[allow(dead_code, reason = "only described: axum's type is sent")]
+pub(in crate::http) struct Message {
+    /// `job`, `progress` or `preview`
+    event: String,
+    /// Of a `job`: what `Last-Event-ID` takes
+    id: Option<String>,
+    /// JSON: a `Job`; `{"images": [{index, done, total, seconds}]}`; `{"index", "png"}` in base64
+    data: String,
 }
 
 /// Follow a job
@@ -62,11 +78,13 @@ struct ImageProgress {
     operation_id = "follow_job",
     tag = "jobs",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that came")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("Last-Event-ID" = Option<String>, Header,
+            description = "The id of the last event that came", example = "20")
     ),
     responses(
-        (status = 200, description = "Events", content_type = "text/event-stream", body = ProgressEvent),
+        (status = 200, description = "Events", content_type = "text/event-stream", body = Message),
         (status = 204, description = "The job has ended, and `Last-Event-ID` is its last event"),
         Problems
     )

@@ -83,7 +83,8 @@ pub(in crate::http) async fn list(
     path = "/api/v1/jobs/{id}",
     operation_id = "get_job",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The job as it is now", body = JobView), Problems)
 )]
 pub(in crate::http) async fn get(
@@ -99,7 +100,10 @@ pub(in crate::http) async fn get(
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct JobPlan {
     /// One for each image
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, example = json!([{
+        "model": "pocket-paper-sd1", "prompt": "cat dancing in rain", "negative_prompt": "",
+        "width": 128, "height": 128, "steps": 20, "guidance": 7.5, "seed": 7
+    }]))]
     images: Vec<Value>,
 }
 
@@ -109,7 +113,8 @@ pub(in crate::http) struct JobPlan {
     path = "/api/v1/jobs/{id}/plan",
     operation_id = "get_plan",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The plans", body = JobPlan), Problems)
 )]
 pub(in crate::http) async fn plan(
