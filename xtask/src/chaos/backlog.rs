@@ -40,13 +40,8 @@ impl Work for AtOnce {
     async fn work(&self, attempt: Attempt, _: CancellationToken) -> Verdict {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let _ = sender.send((Instant::now(), attempt.priority));
-        let file = Published {
-            sha256: "00".repeat(32),
-            bytes: 1,
-            width: 8,
-            height: 8,
-            seconds: 0.0,
-        };
+        let file =
+            Published { sha256: "00".repeat(32), bytes: 1, width: 8, height: 8, seconds: 0.0 };
         let _ = attempt.publish(&file).await;
         Verdict::Ended
     }
@@ -65,11 +60,11 @@ async fn claims(site: &Site, report: &mut Report) -> anyhow::Result<()> {
         let job = NewJob { kind, request, owner: None, priority, images: vec![image] };
         queue.enqueue(&job, None, plenty).await?;
     }
-    report.figure("jobs accepted per second", (JOBS as f64 / since.elapsed().as_secs_f64()).round());
+    report
+        .figure("jobs accepted per second", (JOBS as f64 / since.elapsed().as_secs_f64()).round());
     let lease = Lease::take(&database, Uuid::new_v4(), None).await?;
     let (sender, mut claimed) = mpsc::unbounded_channel();
-    let worker =
-        Worker::start(&database, &location, lease, 1, AtOnce(Mutex::new(sender))).await?;
+    let worker = Worker::start(&database, &location, lease, 1, AtOnce(Mutex::new(sender))).await?;
     let (mut times, mut priorities) = (Vec::new(), Vec::new());
     let mut last = Instant::now();
     while priorities.len() < JOBS {

@@ -46,10 +46,16 @@ impl Reference {
             }
             finished += 1;
             let same = |name: &str| {
-                seen.ended.as_ref().is_none_or(|ended| ended["images"][0][name] == job["images"][0][name])
+                seen.ended
+                    .as_ref()
+                    .is_none_or(|ended| ended["images"][0][name] == job["images"][0][name])
             };
             let ended = seen.ended.as_ref().is_none_or(|e| e["finished_at"] == job["finished_at"]);
-            if !ended || !same("sha256") || !same("seconds") || job["images"].as_array().map(Vec::len) != Some(1) {
+            if !ended
+                || !same("sha256")
+                || !same("seconds")
+                || job["images"].as_array().map(Vec::len) != Some(1)
+            {
                 twice += 1;
                 report.broken(format!("job {id} was published twice"));
             }
@@ -67,7 +73,9 @@ impl Reference {
         report.figure("jobs lost", lost);
         report.figure("published twice", twice);
         report.figure("other bytes", wrong);
-        report.expect(stored == asked, || format!("{asked} jobs were asked for, {stored} are stored"));
+        report.expect(stored == asked, || {
+            format!("{asked} jobs were asked for, {stored} are stored")
+        });
         Ok(())
     }
 }

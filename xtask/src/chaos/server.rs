@@ -81,11 +81,13 @@ impl Server {
     /// The worker's process, where there is one.
     pub(super) fn worker(&self) -> Option<Pid> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
-        let children = tasks.flatten().filter_map(|task| {
-            fs::read_to_string(task.path().join("children")).ok()
-        });
+        let children = tasks
+            .flatten()
+            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
         let children: Vec<i32> = children
-            .flat_map(|list| list.split(' ').filter_map(|id| id.trim().parse().ok()).collect::<Vec<_>>())
+            .flat_map(|list| {
+                list.split(' ').filter_map(|id| id.trim().parse().ok()).collect::<Vec<_>>()
+            })
             .collect();
         children.into_iter().map(Pid::from_raw).next()
     }

@@ -21,10 +21,8 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
         report.skip("Postgres is not installed");
         return Ok(());
     };
-    let servers = [
-        Server::start_whole(&site, free_port()?)?,
-        Server::start_whole(&site, free_port()?)?,
-    ];
+    let servers =
+        [Server::start_whole(&site, free_port()?)?, Server::start_whole(&site, free_port()?)?];
     let reference = Reference::make(&servers[0].client(), STEPS)?;
     let load = Load::start(&[servers[0].port, servers[1].port], 8, STEPS);
     let mut random = Random::new(run.seed);

@@ -8,14 +8,7 @@ use crate::bench::{Bench, Hand, file};
 use crate::support::postgres::Postgres;
 use crate::support::{Fresh, on_both};
 
-on_both!(
-    taken_over,
-    late_end,
-    handed_over,
-    poison,
-    poison_amid_others,
-    claimed_but_never_begun
-);
+on_both!(taken_over, late_end, handed_over, poison, poison_amid_others, claimed_but_never_begun);
 
 /// Its successor frees what a dead worker held; the dead one's attempt publishes nothing any more.
 async fn taken_over(fresh: &Fresh) {

@@ -224,7 +224,8 @@ impl Images {
         let (width, height) = image.dimensions();
         let prompt = &plan.plan.prompt;
         let (whole, precision) = (plan.clone(), self.precision);
-        let png = blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
+        let png =
+            blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
         reach("before-put", prompt);
