@@ -22,7 +22,7 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let Some(site) = Site::new(run)? else { return Ok(()) };
     let server = Server::start_whole(&site, free_port()?)?;
     let client = server.client();
-    let id = client.ask("long", &body("a cat", 1, 1000))?;
+    let id = client.ask("long", &body("a cat", 1, 900))?;
     let before = server.resident()?;
     let mut streams = Vec::new();
     for _ in 0..STREAMS {

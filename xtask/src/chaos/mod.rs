@@ -141,7 +141,9 @@ impl Chaos {
                     seed: self.seed,
                 };
                 let mut report = Report::new(row.name(), kind);
-                row.run(&run, &mut report)?;
+                if let Err(error) = row.run(&run, &mut report) {
+                    report.broken(format!("the row could not be ended: {error:#}"));
+                }
                 report.print(self.json)?;
                 if !report.holds() {
                     broken.push(format!("{} on {}", row.name(), kind.name()));

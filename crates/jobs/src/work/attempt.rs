@@ -239,20 +239,25 @@ pub(super) async fn is_suspect(queue: &Queue, (job, index): (Uuid, i32)) -> Resu
     Ok(strikes.is_some_and(|strikes| strikes > 0))
 }
 
-/// Completes River's job of an attempt that has ended. Whether it is over: `false` where another
-/// attempt has it or will have it.
+/// Completes River's job of an attempt that has ended, if that was not done with its end. Whether
+/// it is over: `false` where another attempt has it or will have it.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn close(queue: &Queue, river: i64, number: i16) -> Result<bool> {
-    let is_over = transaction!(&queue.database, tx => {
-        if tx.running_attempt(river).await? == Some(number) {
-            queue.client.jobs().complete(river).tx(&mut tx).await?;
-            true
-        } else {
-            let waits = "SELECT count(*) FROM river_job WHERE id = $1 AND finalized_at IS NULL";
-            sqlx::query_scalar::<_, i64>(waits).bind(river).fetch_one(&mut *tx).await? == 0
-        }
+    let open = "SELECT count(*) FROM river_job WHERE id = $1 AND finalized_at IS NULL";
+    let open: i64 = both!(&queue.database, pool => {
+        sqlx::query_scalar(open).bind(river).fetch_one(pool).await?
     });
-    Ok(is_over)
+    if open == 0 {
+        return Ok(true);
+    }
+    let is_ours = transaction!(&queue.database, tx => {
+        let is_ours = tx.running_attempt(river).await? == Some(number);
+        if is_ours {
+            queue.client.jobs().complete(river).tx(&mut tx).await?;
+        }
+        is_ours
+    });
+    Ok(is_ours)
 }

@@ -22,7 +22,6 @@ use super::{Observer, Settings};
 #[derive(Debug)]
 pub(super) enum Command {
     Submit(Box<Task>, events::Sender),
-    Cancel(TaskId),
     /// With the end of the grace period.
     Drain(Instant),
     Measured(ModelId, Result<u64, Failure>),
@@ -111,7 +110,6 @@ impl Device {
     fn take(&mut self, command: Command) {
         match command {
             Command::Submit(task, events) => self.submit(*task, events),
-            Command::Cancel(id) => self.end(id, Outcome::Cancelled),
             Command::Drain(end) => {
                 self.draining = Some(self.draining.map_or(end, |earlier| earlier.min(end)));
                 self.schedule.close();

@@ -95,18 +95,13 @@ impl Runtime {
         Ok(Self(Arc::new(Inner { commands })))
     }
 
-    /// Hands over an image to be made; never blocks. A task whose id is in use takes the place of
+    /// Hands over an image to be made; never blocks. Dropping its events ends it at the next step. A task whose id is in use takes the place of
     /// the earlier one, which ends cancelled.
     pub(crate) fn submit(&self, task: Task) -> Events {
         let (sender, events) = events::channel();
         // Without a device thread the sender is dropped, which suspends the task.
         let _ = self.0.commands.send(Command::Submit(Box::new(task), sender));
         events
-    }
-
-    /// Ends a task at the next step. Without effect on one that is unknown or has ended.
-    pub(crate) fn cancel(&self, id: TaskId) {
-        let _ = self.0.commands.send(Command::Cancel(id));
     }
 
     /// Begins nothing any more: tasks that were not begun, and those to come, are suspended at
