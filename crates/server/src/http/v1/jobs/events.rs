@@ -85,6 +85,7 @@ pub(in crate::http) async fn events(
         news,
         version: last,
         changes: None,
+        looked: None,
         done: BTreeMap::new(),
         waiting: Vec::new(),
         told: None,
@@ -106,6 +107,8 @@ struct Listener {
     version: Option<i64>,
     /// The changes of which the record was looked at.
     changes: Option<u64>,
+    /// When that was.
+    looked: Option<Instant>,
     /// What was told of each image: evaluations, and where its preview lies.
     done: BTreeMap<i32, (usize, usize)>,
     waiting: Vec<Event>,
@@ -137,8 +140,15 @@ impl Listener {
     /// Collects what is new, the newest last in `waiting`.
     async fn look(&mut self) {
         let view = self.news.borrow_and_update().clone();
+        // Progress is no news of the record: a thousand listeners would ask the database at each
+        // step. But another process may have changed it.
+        let is_due = self.looked.is_none_or(|at| at.elapsed() >= LOOK);
+        if !is_due && self.changes == Some(view.changes) {
+            self.waiting = self.progress(&view);
+            self.waiting.reverse();
+            return;
+        }
         let mut events = Vec::new();
-        // Without news, another process may have changed the record.
         let job = match visible(&self.state, self.identity, self.id).await {
             Ok(job) => job,
             Err(problem) if problem.status().is_server_error() => return,
@@ -157,6 +167,7 @@ impl Listener {
         }
         self.version = Some(version);
         self.changes = Some(view.changes);
+        self.looked = Some(Instant::now());
         if !is_final {
             events.extend(self.progress(&view));
         }
