@@ -9,14 +9,13 @@ use crate::queue::{Orphan, Queue, RiverRow as _, orphans, turn};
 use crate::{Error, Result, settle::settle};
 
 /// Makes the images of workers without a lease available again, or fails those that have killed
-/// too many workers. Only what a dead worker was computing, `blamed`, can have killed it: other
-/// images that it held lose nothing.
+/// too many workers.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub(super) async fn reap(queue: &Queue, blamed: &[(Uuid, i32)]) -> Result<()> {
+pub(super) async fn reap(queue: &Queue) -> Result<()> {
     for orphan in orphans(&queue.database).await? {
-        match free(queue, orphan, blamed).await {
+        match free(queue, orphan).await {
             // Another worker was quicker.
             Ok(()) | Err(Error::Superseded) => {}
             Err(error) => return Err(error),
@@ -54,7 +53,7 @@ pub(super) async fn mend(queue: &Queue) -> Result<()> {
     Ok(())
 }
 
-async fn free(queue: &Queue, orphan: Orphan, blamed: &[(Uuid, i32)]) -> Result<()> {
+async fn free(queue: &Queue, orphan: Orphan) -> Result<()> {
     let now = Utc::now();
     transaction!(&queue.database, tx => {
         let touch = "UPDATE jobs SET version = version + 1 \
@@ -64,30 +63,26 @@ async fn free(queue: &Queue, orphan: Orphan, blamed: &[(Uuid, i32)]) -> Result<(
         if tx.running_attempt(orphan.id).await? != Some(orphan.attempt) {
             return Err(Error::Superseded);
         }
-        let select = "SELECT idx, strikes, struck_step, saved_step, round, priority \
-                      FROM job_images WHERE river_id = $1 AND state IN ('queued', 'running')";
-        let image: Option<(i32, i32, i32, i32, i64, i32)> =
+        let select = "SELECT strikes, round, priority FROM job_images \
+                      WHERE river_id = $1 AND state IN ('queued', 'running')";
+        let image: Option<(i32, i64, i32)> =
             sqlx::query_as(select).bind(orphan.id).fetch_optional(&mut *tx).await?;
-        let (Some(job), Some((index, strikes, struck_step, saved, round, priority))) = (job, image) else {
+        let (Some(job), Some((strikes, round, priority))) = (job, image) else {
             // Deleted or ended meanwhile.
             queue.client.jobs().complete(orphan.id).tx(&mut tx).await?;
             tx.commit().await?;
             return Ok(());
         };
-        let is_blamed = blamed.contains(&(job, index));
-        let strikes = if is_blamed { strike::after(strikes, struck_step, saved) } else { strikes };
         if strikes >= strike::MOST {
             let error = format!("its worker died {strikes} times in a row without progress on it");
-            let fail = "UPDATE job_images SET state = 'failed', finished_at = $2, error = $3, worker = NULL, \
-                        strikes = $4 WHERE river_id = $1";
+            let fail = "UPDATE job_images SET state = 'failed', finished_at = $2, error = $3, worker = NULL \
+                        WHERE river_id = $1";
             sqlx::query(fail).bind(orphan.id).bind(now).bind(error).bind(strikes).execute(&mut *tx).await?;
             queue.client.jobs().complete(orphan.id).tx(&mut tx).await?;
             settle!(tx, job, now);
         } else {
-            let requeue = "UPDATE job_images SET state = 'queued', worker = NULL, strikes = $2, \
-                           struck_step = $3 WHERE river_id = $1";
-            let struck_step = if is_blamed { saved } else { struck_step };
-            sqlx::query(requeue).bind(orphan.id).bind(strikes).bind(struck_step).execute(&mut *tx).await?;
+            let requeue = "UPDATE job_images SET state = 'queued', worker = NULL WHERE river_id = $1";
+            sqlx::query(requeue).bind(orphan.id).execute(&mut *tx).await?;
             tx.free(orphan.id, orphan.attempt, turn(round, priority)).await?;
         }
     });

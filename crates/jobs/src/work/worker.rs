@@ -65,8 +65,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Starts to claim images, at most `slots` at a time in each lane. What dead workers held is
-    /// freed first; `blamed` are the images that one of them was computing when it died, and that
-    /// may have killed it.
+    /// freed first.
     ///
     /// # Errors
     /// The database cannot be reached.
@@ -75,7 +74,6 @@ impl Worker {
         location: &Location,
         lease: Lease,
         slots: usize,
-        blamed: &[(Uuid, i32)],
         work: W,
     ) -> Result<Self> {
         let id = lease.id();
@@ -108,7 +106,7 @@ impl Worker {
             .workers(workers)
             .build()?;
         let queue = Queue { database: database.clone(), client: client.clone() };
-        reap::reap(&queue, blamed).await?;
+        reap::reap(&queue).await?;
         let mut run = client.start()?;
         run.wait_ready().await?;
         let lease = Arc::new(tokio::sync::Mutex::new(lease));
@@ -147,7 +145,7 @@ impl Worker {
     pub async fn hand_over(self) -> Result<()> {
         self.heart.abort();
         self.lease.lock().await.give_back().await?;
-        reap::reap(&self.queue, &[]).await?;
+        reap::reap(&self.queue).await?;
         Ok(())
     }
 }
@@ -168,7 +166,7 @@ async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: Cancell
                 return Ok(false);
             }
             lease.look().await?;
-            reap::reap(&queue, &[]).await?;
+            reap::reap(&queue).await?;
             reap::mend(&queue).await?;
             Ok::<_, Error>(true)
         };

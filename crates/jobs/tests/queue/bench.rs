@@ -77,10 +77,9 @@ impl Hand {
     ) -> Self {
         let (sender, claimed) = mpsc::unbounded_channel();
         let lease = Uuid::new_v4();
-        let held = Lease::take(&fresh.database, lease, after).await.unwrap();
+        let held = Lease::take(&fresh.database, lease, after, blamed).await.unwrap();
         let worker =
-            Worker::start(&fresh.database, &fresh.location, held, slots, blamed, Offer(sender))
-                .await;
+            Worker::start(&fresh.database, &fresh.location, held, slots, Offer(sender)).await;
         Self { worker: worker.unwrap(), lease, claimed }
     }
 

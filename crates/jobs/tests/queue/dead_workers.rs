@@ -169,7 +169,7 @@ async fn claimed_but_never_begun(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let lost = Hand::start(fresh, 1).await;
     // From now on its claims do not begin.
-    let heir = Lease::take(&fresh.database, Uuid::new_v4(), Some(lost.lease)).await.unwrap();
+    let heir = Lease::take(&fresh.database, Uuid::new_v4(), Some(lost.lease), &[]).await.unwrap();
     let id = bench.ask(1).await;
     lost.worker.wake();
     lost.worker.lost().cancelled().await;
@@ -185,8 +185,8 @@ async fn silence_tells() {
     let Some(server) = Postgres::start() else { return };
     let location = server.location().await;
     let database = diffusion_jobs::Database::open(&location).await.unwrap();
-    let silent = Lease::take(&database, Uuid::new_v4(), None).await.unwrap();
-    let mut watcher = Lease::take(&database, Uuid::new_v4(), None).await.unwrap();
+    let silent = Lease::take(&database, Uuid::new_v4(), None, &[]).await.unwrap();
+    let mut watcher = Lease::take(&database, Uuid::new_v4(), None, &[]).await.unwrap();
     for _ in 0..SILENT_LOOKS {
         watcher.look().await.unwrap();
     }

@@ -21,7 +21,7 @@ use diffusion_jobs::database::Location;
 use diffusion_jobs::work::{Lease, Worker};
 use diffusion_jobs::{Artifacts, Database};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use self::blame::Blame;
 use self::image::Images;
@@ -45,6 +45,9 @@ const MAX_BATCH: usize = 8;
 
 /// How long the worker of an earlier server may take to end.
 const HANDOVER: Duration = Duration::from_secs(120);
+
+/// How long the action at hand and the hand-over may take when the grace is over.
+const PARTING: Duration = Duration::from_secs(30);
 
 /// The exit status of a worker that others took for dead.
 const LOST: u8 = 3;
@@ -93,9 +96,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         outbox: outbox.clone(),
         in_hand: in_hand.clone(),
     };
-    let lease = Lease::take(&database, lease, after).await?;
+    let lease = Lease::take(&database, lease, after, &blamed).await?;
     // As many as the runtime has in flight, for each lane of the queue.
-    let worker = Worker::start(&database, &location, lease, 2 * max_batch, &blamed, images).await?;
+    let worker = Worker::start(&database, &location, lease, 2 * max_batch, images).await?;
     left.iter().for_each(|file| drop(std::fs::remove_file(file)));
     let lost = worker.lost();
     outbox.send(FromWorker::Ready);
@@ -103,7 +106,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
     let mut alive = tokio::time::interval(ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let is_gone = loop {
         tokio::select! {
             _ = alive.tick() => outbox.send(FromWorker::Alive),
             () = lost.cancelled() => return Ok(ExitCode::from(LOST)),
@@ -111,24 +114,29 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
                 Some(ToWorker::Wake) => worker.wake(),
                 Some(ToWorker::Cancel(job)) => in_hand.cancel(job),
                 Some(ToWorker::Start { .. }) => {}
-                Some(ToWorker::Stop) => break,
+                Some(ToWorker::Stop) => break false,
                 None => {
                     tracing::warn!("the server is gone: the worker stops");
-                    break;
+                    break true;
                 }
             },
         }
-    }
+    };
 
     worker.stop_claiming();
-    runtime.drain(config.queue.grace());
-    loop {
-        tokio::select! {
-            () = in_hand.empty() => break,
-            _ = alive.tick() => outbox.send(FromWorker::Alive),
+    let grace = if is_gone { Duration::ZERO } else { config.queue.grace() };
+    runtime.drain(grace);
+    let end = async {
+        loop {
+            tokio::select! {
+                () = in_hand.empty() => break,
+                _ = alive.tick() => outbox.send(FromWorker::Alive),
+            }
         }
-    }
-    worker.hand_over().await?;
+        worker.hand_over().await
+    };
+    // A database that is gone is not waited for: others find out by the silence.
+    timeout(grace + PARTING, end).await.context("the worker could not hand over in time")??;
     watcher.blame.end();
     Ok(ExitCode::SUCCESS)
 }
