@@ -5,7 +5,9 @@ mod bench;
 mod chaos;
 mod full_size;
 mod goldens;
+mod notebook;
 mod pocket;
+mod python;
 mod test;
 mod verify;
 mod workspace;
@@ -22,6 +24,8 @@ enum Task {
     Test,
     /// Make the golden files of the tests anew, with the reference implementation in Python
     Goldens,
+    /// Execute the notebook against a server of its own
+    Notebook,
     /// Test the training code of the demo models, in a Python environment below `target`
     Pocket,
     Bench(bench::Bench),
@@ -43,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match task {
         Task::Test => test::run()?,
         Task::Goldens => goldens::run()?,
+        Task::Notebook => notebook::run()?,
         Task::Pocket => pocket::run()?,
         Task::Bench(bench) => bench.execute()?,
         #[cfg(target_os = "linux")]

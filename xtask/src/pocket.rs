@@ -1,12 +1,12 @@
 //! The training code of the demo models, `models/pocket`: its Python environment and its tests.
 
 use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
+use crate::python::{Environment, finish};
 use crate::workspace;
 
 /// Names a Python that has the packages of `models/pocket/requirements.txt` already.
@@ -17,9 +17,9 @@ const PYTHON: &str = "POCKET_PYTHON";
 /// # Errors
 /// Python 3.10 or later is missing, packages cannot be installed, or a test fails.
 pub(crate) fn run() -> Result<()> {
-    let python = match at_hand()? {
-        Some(python) => python,
-        None => install()?,
+    let python = match env::var_os(PYTHON) {
+        Some(python) => PathBuf::from(python),
+        None => environment().install()?,
     };
     println!("== training: {} test_smoke.py", python.display());
     finish(
@@ -37,56 +37,13 @@ pub(crate) fn run() -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_if_installed() -> Result<()> {
-    if at_hand()?.is_some() {
+    if env::var_os(PYTHON).is_some() || environment().at_hand()?.is_some() {
         return run();
     }
     println!("== skipped: training (cargo xtask pocket installs what it needs and runs it)");
     Ok(())
 }
 
-/// The Python that the variable names, or the environment if it is complete and up to date.
-fn at_hand() -> Result<Option<PathBuf>> {
-    if let Some(python) = env::var_os(PYTHON) {
-        return Ok(Some(python.into()));
-    }
-    let wanted = fs::read(requirements())?;
-    let current = fs::read(installed_mark()).is_ok_and(|found| found == wanted);
-    Ok(current.then(|| python_in(&environment())))
-}
-
-fn install() -> Result<PathBuf> {
-    let python = python_in(&environment());
-    if !python.exists() {
-        finish(Command::new("python3").args(["-m", "venv"]).arg(environment()))
-            .context("python3 with its venv module is needed")?;
-    }
-    let pip = ["-m", "pip", "install", "-q", "-r"];
-    finish(Command::new(&python).args(pip).arg(requirements()))?;
-    // Last, so that an environment that was left half made is made again.
-    fs::copy(requirements(), installed_mark())?;
-    Ok(python)
-}
-
-fn environment() -> PathBuf {
-    workspace::path("target/pocket-python")
-}
-
-fn installed_mark() -> PathBuf {
-    environment().join("installed.txt")
-}
-
-fn requirements() -> PathBuf {
-    workspace::path("models/pocket/requirements.txt")
-}
-
-fn python_in(environment: &Path) -> PathBuf {
-    environment.join("bin/python")
-}
-
-fn finish(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{:?}", command.get_program()))?;
-    if !status.success() {
-        bail!("{:?}: {status}", command.get_program());
-    }
-    Ok(())
+fn environment() -> Environment {
+    Environment::new("pocket-python", "models/pocket/requirements.txt")
 }

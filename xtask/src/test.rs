@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 #[cfg(target_os = "linux")]
 use crate::chaos;
-use crate::{pocket, workspace};
+use crate::{notebook, pocket, workspace};
 
 /// The checks that cargo runs: what they are called, and its arguments.
 const CHECKS: [(&str, &[&str]); 4] = [
@@ -42,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
         Some(mut deny) => check("dependencies", deny.args(DENY))?,
         None => println!("== skipped: dependencies (cargo install --locked cargo-deny)"),
     }
+    notebook::run()?;
     pocket::run_if_installed()?;
     println!("== all checks passed");
     Ok(())

@@ -58,14 +58,15 @@ impl Model {
 
 impl ModelInfo {
     /// As [`Model::memory`], for a model of this configuration that is not at hand: with its
-    /// weights in 16 bits, and on the threads of `runtime`.
+    /// weights in 16 bits, and on the threads and in the precision of `runtime`.
     ///
     /// # Errors
     /// The operating system gives no address space for tensors of these sizes.
     pub fn memory(&self, runtime: &Runtime, plan: &Plan, samples: usize) -> Result<MemoryPlan> {
-        let hollow = Hollow::new(self)?;
+        let hollow = Hollow::new(self, runtime.options().precision)?;
         let values = hollow.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
-        let weights = values.map(|values| 2 * values as u64).sum();
+        let stored: u64 = values.map(|values| 2 * values as u64).sum();
+        let weights = stored + hollow.unet.packed_bytes();
         let walk = Walk {
             info: self,
             text: &hollow.text,

@@ -42,33 +42,32 @@ impl Plan {
         for (name, side) in [("width", self.width), ("height", self.height)] {
             if side == 0 || side > MAX_SIDE || !side.is_multiple_of(multiple) {
                 let down = (side.min(MAX_SIDE) / multiple * multiple).max(multiple);
-                return Err(Error::Invalid(format!(
-                    "{name} {side}: sides are multiples of {multiple} up to {MAX_SIDE}, for instance {down}"
-                )));
+                return Err(Error::plan(
+                    name,
+                    format!(
+                        "{side}: sides are multiples of {multiple} up to {MAX_SIDE}, for instance {down}"
+                    ),
+                ));
             }
         }
         if self.steps == 0 {
-            return Err(Error::Invalid("steps 0: at least 1 is needed".into()));
+            return Err(Error::plan("steps", "0: at least 1 is needed"));
         }
         if !self.guidance.is_finite() || self.guidance.abs() > 1000.0 {
-            return Err(Error::Invalid(format!(
-                "guidance {}: a number from 0 to 1000 is needed, usually 1 to 15",
-                self.guidance
-            )));
+            let message =
+                format!("{}: a number from 0 to 1000 is needed, usually 1 to 15", self.guidance);
+            return Err(Error::plan("guidance", message));
         }
         if let Some(strength) = self.strength
             && !(strength > 0.0 && strength <= 1.0)
         {
-            return Err(Error::Invalid(format!(
-                "strength {strength}: above 0, up to 1, is needed"
-            )));
+            let message = format!("{strength}: above 0, up to 1, is needed");
+            return Err(Error::plan("strength", message));
         }
-        for (name, text) in [("prompt", &self.prompt), ("negative prompt", &self.negative_prompt)] {
+        for (name, text) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {
-                return Err(Error::Invalid(format!(
-                    "the {name} has {} bytes; {MAX_PROMPT_BYTES} are allowed",
-                    text.len()
-                )));
+                let message = format!("has {} bytes; {MAX_PROMPT_BYTES} are allowed", text.len());
+                return Err(Error::plan(name, message));
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::info::ModelInfo;
 use crate::models::{ClipText, UNet, Vae};
-use crate::ops::Residency;
+use crate::ops::{Packing, Precision, Residency};
 use crate::weights::{Listing, Weights};
 
 /// A tensor that the configuration of a model asks for.
@@ -25,7 +25,7 @@ pub struct Required {
 /// # Errors
 /// The operating system gives no address space for tensors of these sizes.
 pub fn required_tensors(info: &ModelInfo) -> Result<Vec<Required>> {
-    Ok(Hollow::new(info)?.tensors)
+    Ok(Hollow::new(info, Precision::F32)?.tensors)
 }
 
 /// The networks of a configuration without their weights.
@@ -38,12 +38,17 @@ pub(crate) struct Hollow {
 }
 
 impl Hollow {
-    pub(crate) fn new(info: &ModelInfo) -> Result<Self> {
+    /// With a UNet of this precision.
+    pub(crate) fn new(info: &ModelInfo, precision: Precision) -> Result<Self> {
         let listings = [(); 3].map(|()| Listing::default());
         let [text, unet, vae] = &listings;
         let stored = Residency::Stored;
         let text = ClipText::load(Weights::listing(text), info.text.clone(), stored)?;
-        let unet = UNet::load(&Weights::listing(unet), info.unet.clone(), stored)?;
+        let unet = UNet::load(
+            &Weights::listing(unet),
+            info.unet.clone(),
+            Packing::new(stored, precision),
+        )?;
         let vae = Vae::load(Weights::listing(vae), info.vae.clone(), stored)?;
         let components = [("text_encoder", "text_model."), ("unet", ""), ("vae", "")];
         let tensors = components

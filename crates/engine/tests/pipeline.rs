@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
-    Error, MemoryPlan, Model, Options, Plan, Runtime, Sample, SchedulerKind, Source,
+    Error, MemoryPlan, Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind, Source,
     build_identity, generate,
 };
 use folder::Folder;
@@ -316,16 +316,18 @@ fn memory_is_planned_alike_without_the_weights() {
     for part in ["text_encoder", "unet", "vae"] {
         folder.cast(part, Dtype::F16);
     }
-    let options = Options { pack_below: 0, ..Options::default() };
-    let runtime = Runtime::new(options).unwrap();
-    let model = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
-    for strength in [None, Some(0.5)] {
-        let plan = Plan { strength, ..plan(SchedulerKind::Euler, 7.5, 4, 1) };
-        let with = model.memory(&plan, 2);
-        let without = model.info().memory(&runtime, &plan, 2).unwrap();
-        // Files have headers beside their values.
-        assert!((without.weights..without.weights + (256 << 10)).contains(&with.weights));
-        assert_eq!(MemoryPlan { weights: 0, ..without }, MemoryPlan { weights: 0, ..with });
+    for precision in [Precision::F32, Precision::Int8] {
+        let options = Options { pack_below: 0, precision, ..Options::default() };
+        let runtime = Runtime::new(options).unwrap();
+        let model = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
+        for strength in [None, Some(0.5)] {
+            let plan = Plan { strength, ..plan(SchedulerKind::Euler, 7.5, 4, 1) };
+            let with = model.memory(&plan, 2);
+            let without = model.info().memory(&runtime, &plan, 2).unwrap();
+            // Files have headers beside their values.
+            assert!((without.weights..without.weights + (256 << 10)).contains(&with.weights));
+            assert_eq!(MemoryPlan { weights: 0, ..without }, MemoryPlan { weights: 0, ..with });
+        }
     }
 }
 

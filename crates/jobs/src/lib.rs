@@ -2,12 +2,14 @@
 //! model tables, keys, artifacts. Knows neither HTTP nor inference.
 
 pub mod artifacts;
+pub mod backup;
 pub mod database;
 mod error;
 pub mod fixtures;
 mod history;
 pub mod images;
 mod job;
+pub mod keep;
 pub mod keys;
 pub mod models;
 pub mod queue;

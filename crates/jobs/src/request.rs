@@ -103,6 +103,23 @@ impl Request {
         if self.prompts.is_empty() {
             return wrong("prompt", "a prompt is needed");
         }
+        let named = self.inputs.iter().enumerate().filter_map(|(i, input)| match input {
+            Input::Named(name) => Some((format!("images[{i}]"), name)),
+            Input::Data(_) => None,
+        });
+        let models = self.models.iter().enumerate().map(|(i, name)| (format!("models[{i}]"), name));
+        let prompts = self.prompts.iter().chain([&self.negative_prompt]);
+        let prompts = prompts.map(|text| ("prompt".to_owned(), text));
+        for (field, text) in prompts.chain(models).chain(named) {
+            // No column of Postgres holds it.
+            if text.contains('\0') {
+                return Err(Error::field(field, "a text may not hold the character NUL"));
+            }
+        }
+        let mut texts = self.prompts.iter().chain([&self.negative_prompt]);
+        if texts.any(|text| text.contains('\0')) {
+            return wrong("prompt", "it contains a character that is no text (NUL)");
+        }
         match self.kind {
             Kind::TextToImage if !self.inputs.is_empty() => {
                 return wrong("init_image", "txt2img starts from no picture; ask for img2img");
@@ -150,6 +167,8 @@ mod tests {
             (Request { steps: Some(0), ..ask(Kind::Random) }, "steps"),
             (Request { steps: Some(1001), ..ask(Kind::Random) }, "steps"),
             (Request { count: 0, ..ask(Kind::Random) }, "count"),
+            (Request::new(Kind::Random, vec!["a\0".into()]), "prompt"),
+            (Request { models: vec!["\0".into()], ..ask(Kind::Random) }, "models[0]"),
         ] {
             let error = request.check().unwrap_err();
             assert!(

@@ -6,7 +6,10 @@
 
 use std::ops::Range;
 
-use crate::gemm::{MAX_DEPTH, Panels, ROW_STRIDE, multiply, packed_columns, packed_len, runs};
+use crate::gemm::{
+    Chunked, ChunkedProduct, MAX_DEPTH, Panels, Product, ROW_STRIDE, chunked_len, chunked_place,
+    multiply, packed_columns, packed_len, runs,
+};
 use crate::math;
 use crate::parallel::{Disjoint, for_each_tile, volume};
 use crate::scratch::{with_rows, with_scores, with_shared, with_tile};
@@ -33,27 +36,135 @@ const QUERY_TILES: usize = 4;
 /// Keys of one block.
 const KEYS: usize = MAX_DEPTH;
 
-/// Bytes of working memory that [`attention`] takes, beside that of the threads.
-pub fn attention_scratch(shape: &AttentionShape) -> usize {
-    let (keys, values) = packed_lens(Level::best(), shape);
-    4 * shape.heads * (keys + values)
+/// The queries, keys or values of one head.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// Of all heads, `[rows, heads · head_dim]`.
+    rows: &'a [f32],
+    head: usize,
+    shape: &'a AttentionShape,
 }
 
-/// Values of one head's packed keys and of its packed values.
-fn packed_lens(level: Level, shape: &AttentionShape) -> (usize, usize) {
-    let AttentionShape { keys, head_dim, .. } = *shape;
-    (packed_len(level, head_dim, keys), packed_len(level, keys, head_dim))
+impl<'a> Head<'a> {
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        &self.rows[self.shape.place(row, self.head)..][..self.shape.head_dim]
+    }
+}
+
+/// The numbers in which queries are held against keys. Everything else is in `f32`.
+pub(crate) trait Keys: Copy + Sync {
+    /// Values that the keys of one head take.
+    fn keys_len(self, shape: &AttentionShape) -> usize;
+    /// Packs the keys of one head.
+    fn pack(self, out: &mut [f32], k: Head<'_>, shape: &AttentionShape);
+    /// Values that `rows` queries of one head take.
+    fn queries_len(self, rows: usize, shape: &AttentionShape) -> usize;
+    /// Scales some queries of one head.
+    fn prepare(self, out: &mut [f32], q: Head<'_>, rows: Range<usize>, shape: &AttentionShape);
+    /// The scores `[rows, ROW_STRIDE]` of some queries, for the keys `some`, which begin at a
+    /// multiple of [`KEYS`].
+    ///
+    /// # Safety
+    /// The processor has the instruction set `S`.
+    #[allow(unsafe_code)]
+    unsafe fn score<S: Simd>(
+        self,
+        scores: &mut [f32],
+        rows: usize,
+        of: Packed<'_>,
+        some: Range<usize>,
+    );
+}
+
+/// Queries and keys of one head as [`Keys`] packed them.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) queries: &'a [f32],
+    pub(crate) keys: &'a [f32],
+    pub(crate) shape: &'a AttentionShape,
+}
+
+impl Keys for Level {
+    fn keys_len(self, shape: &AttentionShape) -> usize {
+        packed_len(self, shape.head_dim, shape.keys)
+    }
+
+    fn pack(self, out: &mut [f32], k: Head<'_>, shape: &AttentionShape) {
+        pack(self, out, shape.head_dim, shape.keys, |row, column| k.row(column)[row]);
+    }
+
+    fn queries_len(self, rows: usize, shape: &AttentionShape) -> usize {
+        chunked_len(rows, shape.head_dim)
+    }
+
+    #[inline(always)]
+    fn prepare(self, out: &mut [f32], q: Head<'_>, rows: Range<usize>, shape: &AttentionShape) {
+        let scale = shape.scale();
+        let count = rows.len();
+        for (i, row) in rows.enumerate() {
+            for run in runs(shape.head_dim) {
+                let to = &mut out[chunked_place(count, shape.head_dim, i, run.start)..];
+                for (to, from) in to.iter_mut().zip(&q.row(row)[run]) {
+                    *to = from * scale;
+                }
+            }
+        }
+    }
+
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn score<S: Simd>(
+        self,
+        scores: &mut [f32],
+        rows: usize,
+        of: Packed<'_>,
+        some: Range<usize>,
+    ) {
+        let Packed { queries, keys, shape } = of;
+        let product = ChunkedProduct {
+            a: Chunked::new(queries, rows),
+            rows: 0..rows,
+            b: Panels::new(self, shape.head_dim, shape.keys, keys),
+            columns: some,
+            sums: scores,
+            stride: ROW_STRIDE,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { product.run::<S>() };
+    }
+}
+
+impl AttentionShape {
+    /// Where the channels of a head start in a row of queries, keys or values.
+    fn place(&self, row: usize, head: usize) -> usize {
+        (row * self.heads + head) * self.head_dim
+    }
+
+    /// What scores are multiplied with.
+    pub(crate) fn scale(&self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
+    }
+}
+
+/// Bytes of working memory that [`attention`] takes, beside that of the threads.
+pub fn attention_scratch(shape: &AttentionShape) -> usize {
+    scratch(Level::best(), Level::best(), shape)
+}
+
+pub(crate) fn scratch(level: Level, kind: impl Keys, shape: &AttentionShape) -> usize {
+    4 * shape.heads * (kind.keys_len(shape) + packed_len(level, shape.keys, shape.head_dim))
 }
 
 /// `softmax(q · kᵀ / sqrt(head_dim)) · v` for each head.
 ///
 /// `q` and `out` are `[queries, heads · head_dim]`, `k` and `v` `[keys, heads · head_dim]`.
 pub fn attention(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], shape: &AttentionShape) {
-    attention_at(Level::best(), out, q, k, v, shape);
+    attend(Level::best(), Level::best(), out, q, k, v, shape);
 }
 
-pub(crate) fn attention_at(
+pub(crate) fn attend(
     level: Level,
+    kind: impl Keys,
     out: &mut [f32],
     q: &[f32],
     k: &[f32],
@@ -68,7 +179,7 @@ pub(crate) fn attention_at(
     assert_eq!(out.len(), q.len(), "output length");
     assert!(queries > 0 && keys > 0 && channels > 0, "no queries, keys or channels");
 
-    let (key_len, value_len) = packed_lens(level, shape);
+    let (key_len, value_len) = (kind.keys_len(shape), packed_len(level, keys, head_dim));
     let each = key_len + value_len;
     with_shared(heads * each, |packed| {
         let parts = Disjoint::new(packed);
@@ -81,13 +192,9 @@ pub(crate) fn attention_at(
                 #[allow(unsafe_code)]
                 let part = unsafe { parts.part(head * each, each) };
                 let (packed_keys, packed_values) = part.split_at_mut(key_len);
-                let first = head * head_dim;
-                pack(level, packed_keys, head_dim, keys, |row, column| {
-                    k[column * channels + first + row]
-                });
-                pack(level, packed_values, keys, head_dim, |row, column| {
-                    v[row * channels + first + column]
-                });
+                kind.pack(packed_keys, Head { rows: k, head, shape }, shape);
+                let v = Head { rows: v, head, shape };
+                pack(level, packed_values, keys, head_dim, |row, column| v.row(row)[column]);
             },
         );
         let packed = &*packed;
@@ -105,7 +212,7 @@ pub(crate) fn attention_at(
                 let rows = first..(first + rows).min(queries);
                 let count = rows.len();
                 let line = count * ROW_STRIDE;
-                with_rows(runs(head_dim).count() * line, |queries| {
+                with_rows(kind.queries_len(count, shape), |queries| {
                     with_scores(line, |scores| {
                         with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
                             level.run(Queries {
@@ -113,7 +220,8 @@ pub(crate) fn attention_at(
                                 shape,
                                 head,
                                 rows,
-                                keys: Panels::new(level, head_dim, keys, &part[..key_len]),
+                                kind,
+                                keys: &part[..key_len],
                                 values: Panels::new(level, keys, head_dim, &part[key_len..]),
                                 out: &out,
                                 queries,
@@ -151,15 +259,16 @@ fn pack(
 }
 
 /// A block of queries of one head.
-struct Queries<'a> {
+struct Queries<'a, K> {
     q: &'a [f32],
     shape: &'a AttentionShape,
     head: usize,
     rows: Range<usize>,
-    keys: Panels<'a>,
-    values: Panels<'a>,
+    kind: K,
+    keys: &'a [f32],
+    values: Panels<'a, Level>,
     out: &'a Disjoint<'a>,
-    /// Room for the scaled queries, `[runs of head_dim, rows, ROW_STRIDE]`.
+    /// Room for the scaled queries.
     queries: &'a mut [f32],
     /// Room for the scores of a block of keys, `[rows, ROW_STRIDE]`.
     scores: &'a mut [f32],
@@ -175,34 +284,25 @@ struct Seen {
     total: f32,
 }
 
-impl Task for Queries<'_> {
+impl<K: Keys> Task for Queries<'_, K> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { queries, scores, sums, .. } = self;
-        let AttentionShape { keys, heads, head_dim, causal, .. } = *self.shape;
+        let AttentionShape { keys, head_dim, causal, .. } = *self.shape;
         let stride = head_dim.next_multiple_of(S::LANES);
-        let channels = heads * head_dim;
         let count = self.rows.len();
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        for (run, piece) in runs(head_dim).zip(queries.chunks_exact_mut(count * ROW_STRIDE)) {
-            for (line, row) in piece.chunks_exact_mut(ROW_STRIDE).zip(self.rows.clone()) {
-                let from = row * channels + self.head * head_dim;
-                for (to, from) in line.iter_mut().zip(&self.q[from + run.start..from + run.end]) {
-                    *to = from * scale;
-                }
-            }
-        }
+        let q = Head { rows: self.q, head: self.head, shape: self.shape };
+        self.kind.prepare(queries, q, self.rows.clone(), self.shape);
+        let of = Packed { queries, keys: self.keys, shape: self.shape };
         let mut seen =
             [Seen { largest: f32::NEG_INFINITY, total: 0.0 }; QUERY_TILES * crate::simd::MAX_ROWS];
         let last = if causal { self.rows.end.min(keys) } else { keys };
         for first in (0..last).step_by(KEYS) {
             let block = first..(first + KEYS).min(keys);
-            for (run, piece) in runs(head_dim).zip(queries.chunks_exact(count * ROW_STRIDE)) {
-                // SAFETY: the instruction set is the caller's promise.
-                unsafe {
-                    multiply::<S>(piece, count, self.keys, block.clone(), run, scores, ROW_STRIDE);
-                }
+            // SAFETY: the instruction set is the caller's promise.
+            unsafe {
+                self.kind.score::<S>(scores, count, of, block.clone());
             }
             for (i, row) in self.rows.clone().enumerate() {
                 let line = &mut scores[i * ROW_STRIDE..][..ROW_STRIDE];
@@ -217,12 +317,12 @@ impl Task for Queries<'_> {
             }
             // SAFETY: as above.
             unsafe {
-                multiply::<S>(scores, count, self.values, 0..head_dim, block, sums, stride);
+                multiply::<Level, S>(scores, count, self.values, 0..head_dim, block, sums, stride);
             }
         }
         for (i, row) in self.rows.clone().enumerate() {
             // SAFETY: blocks of queries and heads are disjoint.
-            let out = unsafe { self.out.part(row * channels + self.head * head_dim, head_dim) };
+            let out = unsafe { self.out.part(self.shape.place(row, self.head), head_dim) };
             let inverse = 1.0 / seen[i].total;
             for (o, v) in out.iter_mut().zip(&sums[i * stride..]) {
                 *o = v * inverse;
@@ -350,7 +450,7 @@ mod tests {
                 let (q, k, v) = (fill(queries, 1), fill(keys, 2), fill(keys, 3));
                 let want = reference(&q, &k, &v, &shape);
                 let mut got = vec![f32::NAN; q.len()];
-                attention_at(level, &mut got, &q, &k, &v, &shape);
+                attend(level, level, &mut got, &q, &k, &v, &shape);
                 close(&got, &want, 5e-6, &(level, shape));
             }
         }

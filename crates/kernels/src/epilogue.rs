@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::dispatch::dispatch;
+use crate::gemm::Block;
 use crate::math;
 
 /// What happens to each value of a product: first the bias, then one thing more.
@@ -106,6 +107,19 @@ impl<'a> Target<'a> {
             Then::AddTo(values) => {
                 out.copy_from_slice(&values[at..][..count]);
                 add(out, sums, bias);
+            }
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Stores a block of a product, of whose rows each `each` belong to a batch row.
+    pub(crate) fn finish_block(&self, block: &Block<'_, f32>, each: usize) {
+        for row in block.rows.clone() {
+            // SAFETY: blocks are disjoint.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.finish(row, row / each, block.columns.clone(), block.row(row));
             }
         }
     }

@@ -213,7 +213,7 @@ fn pointwise_kernels_refuse_what_does_not_fit() {
 
 /// Calls [`multiply`] for some columns of a matrix of two panels.
 struct Multiply<'a> {
-    b: Panels<'a>,
+    b: Panels<'a, Level>,
     rows: usize,
     columns: std::ops::Range<usize>,
     run: std::ops::Range<usize>,
@@ -229,7 +229,7 @@ impl Task for Multiply<'_> {
         let stride = columns.len().next_multiple_of(S::LANES);
         // SAFETY: the instruction set is the caller's promise.
         unsafe {
-            multiply::<S>(&zeros(chunk), rows, b, columns, run, &mut zeros(sums), stride);
+            multiply::<Level, S>(&zeros(chunk), rows, b, columns, run, &mut zeros(sums), stride);
         }
     }
 }

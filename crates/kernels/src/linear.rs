@@ -2,7 +2,7 @@
 
 use crate::dispatch::dispatch;
 use crate::epilogue::{Epilogue, Target};
-use crate::gemm::{GATE_GROUP, Gated, Packed, Strided, gemm};
+use crate::gemm::{Block, GATE_GROUP, Gated, Packed, Strided, gemm};
 use crate::math;
 use crate::parallel::{Disjoint, volume};
 
@@ -10,42 +10,62 @@ use crate::parallel::{Disjoint, volume};
 ///
 /// `rows` of `x` make up `batch` batch rows, which matters to a bias for each of them alone.
 pub fn linear(out: &mut [f32], x: &[f32], weight: &Packed, batch: usize, epilogue: &Epilogue<'_>) {
-    let (inputs, outputs) = (weight.depth(), weight.columns());
+    let sizes = (weight.depth(), weight.columns());
+    finish(out, x, sizes, batch, epilogue, |rows, finish| {
+        gemm(&Strided { numbers: x, stride: sizes.0 }, rows, weight.view(), finish);
+    });
+}
+
+/// Checks lengths and hands every block of `product` to the epilogue.
+pub(crate) fn finish(
+    out: &mut [f32],
+    x: &[f32],
+    (inputs, outputs): (usize, usize),
+    batch: usize,
+    epilogue: &Epilogue<'_>,
+    product: impl FnOnce(usize, &(dyn Fn(Block<'_, f32>) + Sync)),
+) {
+    let rows = check_rows(out, x, inputs, outputs);
+    assert!(batch > 0 && rows.is_multiple_of(batch), "batch rows of different lengths");
+    epilogue.check(out.len(), outputs, batch);
+    let target = Target::new(out, outputs, epilogue);
+    if rows > 0 {
+        product(rows, &|block| target.finish_block(&block, rows / batch));
+    }
+}
+
+fn check_rows(out: &[f32], x: &[f32], inputs: usize, outputs: usize) -> usize {
     let rows = x.len() / inputs;
     assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
     assert_eq!(out.len(), volume(&[rows, outputs]), "output length");
-    assert!(batch > 0 && rows.is_multiple_of(batch), "batch rows of different lengths");
-    epilogue.check(out.len(), outputs, batch);
-    if rows == 0 {
-        return;
-    }
-    let tokens = rows / batch;
-    let target = Target::new(out, outputs, epilogue);
-    gemm(&Strided { values: x, stride: inputs }, rows, weight.view(), |block| {
-        for row in block.rows.clone() {
-            // SAFETY: blocks are disjoint.
-            #[allow(unsafe_code)]
-            unsafe {
-                target.finish(row, row / tokens, block.columns.clone(), block.row(row));
-            }
-        }
-    });
+    rows
 }
 
 /// GEGLU: `out[rows, outputs] = value · gelu(gate)`, where a row of `x · weightᵀ + bias` is the
 /// values, then the gates (Shazeer, "GLU variants improve transformer", 2020).
 pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
-    let (inputs, outputs) = (layer.weight.depth(), layer.outputs);
-    let rows = x.len() / inputs;
-    assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
-    assert_eq!(out.len(), volume(&[rows, outputs]), "output length");
+    let inputs = layer.weight.depth();
+    finish_gated(out, x, (inputs, layer.outputs), &layer.bias, |rows, finish| {
+        gemm(&Strided { numbers: x, stride: inputs }, rows, layer.weight.view(), finish);
+    });
+}
+
+/// As [`finish`], with values times their gates in place of an epilogue.
+pub(crate) fn finish_gated(
+    out: &mut [f32],
+    x: &[f32],
+    (inputs, outputs): (usize, usize),
+    bias: &[f32],
+    product: impl FnOnce(usize, &(dyn Fn(Block<'_, f32>) + Sync)),
+) {
+    let rows = check_rows(out, x, inputs, outputs);
     if rows == 0 {
         return;
     }
     let out = Disjoint::new(out);
-    gemm(&Strided { values: x, stride: inputs }, rows, layer.weight.view(), |block| {
+    product(rows, &|block| {
         // A block holds whole groups, each of values and their gates.
-        let bias = &layer.bias[block.columns.clone()];
+        let bias = &bias[block.columns.clone()];
         let (first, count) = (block.columns.start / 2, block.columns.len() / 2);
         for row in block.rows.clone() {
             // SAFETY: blocks are disjoint.
@@ -57,7 +77,7 @@ pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
 }
 
 dispatch! {
-    pub(crate) fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
+    fn gate(out: &mut [f32], sums: &[f32], bias: &[f32]) {
         let (groups, last) = out.as_chunks_mut::<GATE_GROUP>();
         let (sum_groups, last_sums) = sums.as_chunks::<{ 2 * GATE_GROUP }>();
         let (bias_groups, last_bias) = bias.as_chunks::<{ 2 * GATE_GROUP }>();

@@ -7,6 +7,7 @@ mod config;
 mod dataset;
 mod embedded;
 mod failpoints;
+mod housekeeping;
 mod http;
 mod interrupt;
 mod live;

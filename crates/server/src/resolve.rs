@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, fit};
-use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind};
+use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind, Source};
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::batch::{Draws, output_names, random_seed};
 use crate::catalogue::Known;
 use crate::config::Config;
-use crate::dataset::{self, Pictures, Shelf, usable};
+use crate::dataset::{self, Picture, Pictures, Shelf, usable};
 use crate::plan::ImagePlan;
 
 /// Steps where none are asked for.
@@ -28,6 +29,9 @@ const RANDOM_STEPS: u32 = 50;
 const GUIDANCE: f64 = 7.5;
 /// Strength where none is asked for.
 const STRENGTH: f64 = 0.8;
+
+/// Pictures of the data set that are read at once.
+const AT_ONCE: usize = 4;
 
 /// What resolving looks up.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(crate) struct Resolver {
 #[derive(Debug, Clone)]
 struct Found {
     name: String,
+    /// Where it lies, unless it is in the binary.
+    folder: Option<PathBuf>,
     info: Arc<ModelInfo>,
 }
 
@@ -104,7 +110,12 @@ impl Resolver {
         }
         let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
         let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
-            let plan = ImagePlan { model: image.model, input: image.input, plan: image.plan };
+            let plan = ImagePlan {
+                model: image.model,
+                folder: image.folder,
+                input: image.input,
+                plan: image.plan,
+            };
             let plan = serde_json::to_value(plan);
             Ok(NewImage {
                 plan: plan.map_err(|error| Error::Invalid(error.to_string()))?,
@@ -134,13 +145,14 @@ impl Resolver {
             }
             if found.is_empty() {
                 let message = "no model is available: see /api/v1/models, and add one";
-                return Err(Error::field("model", message));
+                return Err(Error::field("models", message));
             }
             return Ok(found);
         }
         let mut found = Vec::new();
-        for name in &request.models {
-            let refuse = |why: String| Error::field("model", format!("{name:?} {why}"));
+        for (i, name) in request.models.iter().enumerate() {
+            let field = format!("models[{i}]");
+            let refuse = |why: String| Error::field(field.clone(), format!("{name:?} {why}"));
             let known = match self.database.models().find_one(name).await {
                 Ok(row) => {
                     shelf.known(&row).map_err(|why| refuse(format!("is not available: {why}")))?
@@ -149,7 +161,7 @@ impl Resolver {
                     .named(name)
                     .cloned()
                     .ok_or_else(|| refuse("is not known here; see /api/v1/models".into()))?,
-                Err(Error::Conflict(why)) => return Err(Error::field("model", why)),
+                Err(Error::Conflict(why)) => return Err(Error::field(field, why)),
                 Err(error) => return Err(error),
             };
             let usable = self.found(known);
@@ -173,7 +185,11 @@ impl Resolver {
                 infos.entry(key).or_insert(info).clone()
             }
         };
-        Ok(Found { name: known.name, info })
+        let folder = match known.source {
+            Source::Folder(folder) => Some(folder.canonicalize().unwrap_or(folder)),
+            Source::Embedded { .. } => None,
+        };
+        Ok(Found { name: known.name, folder, info })
     }
 
     /// The pictures that are named or sent, or the whole data set; each stored.
@@ -182,32 +198,29 @@ impl Resolver {
             if request.kind != Kind::Random {
                 return Ok(Vec::new());
             }
-            let mut inputs = Vec::new();
-            for (row, picture) in dataset::images_at_hand(&self.database, &self.pictures).await? {
-                let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                let stored = match bytes {
-                    Ok(bytes) => self.store(bytes.into(), Some(row.path.clone()), &row.name).await,
-                    Err(error) => Err(Error::io(&row.path, error)),
-                };
+            let rows = dataset::images_at_hand(&self.database, &self.pictures).await?;
+            few(rows.len().saturating_mul(request.count as usize))?;
+            let stored = rows.into_iter().map(async |(row, picture)| {
+                let stored = self.read(picture, &row.path, &row.name).await;
+                // One that cannot be read costs only itself: it is no longer available.
                 match stored {
-                    Ok(stored) => inputs.push(stored),
-                    // One that cannot be read costs only itself: it is no longer available.
-                    Err(error) => tracing::warn!(image = row.path, %error, "left out of the draw"),
+                    Err(error @ (Error::Invalid(_) | Error::Io { .. })) => {
+                        tracing::warn!(image = row.path, %error, "left out of the draw");
+                        Ok(None)
+                    }
+                    stored => stored.map(Some),
                 }
-            }
+            });
+            let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).try_collect().await?;
+            let inputs: Vec<Stored> = stored.into_iter().flatten().collect();
             if inputs.is_empty() {
                 return Err(Error::field("images", "no image of the data set is available"));
             }
             return Ok(inputs);
         }
-        let field = |i: usize| match request.inputs.len() {
-            1 => "init_image".to_owned(),
-            _ => format!("images[{i}]"),
-        };
         let mut inputs = Vec::new();
         for (i, input) in request.inputs.iter().enumerate() {
-            let of_field = |message: String| Error::field(field(i), message);
+            let of_field = |message: String| Error::field(format!("images[{i}]"), message);
             let stored = match input {
                 Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
                 Input::Named(name) => {
@@ -225,18 +238,23 @@ impl Resolver {
                         .pictures
                         .find(&row.path)
                         .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
-                    let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                    let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                    let bytes = bytes.map_err(|error| of_field(error.to_string()))?;
-                    self.store(bytes.into(), Some(row.path.clone()), &row.name).await
+                    self.read(picture, &row.path, &row.name).await
                 }
             };
             inputs.push(stored.map_err(|error| match error {
-                Error::Invalid(message) => of_field(message),
+                error @ (Error::Invalid(_) | Error::Io { .. }) => of_field(error.to_string()),
                 error => error,
             })?);
         }
         Ok(inputs)
+    }
+
+    /// Reads a picture of the data set, and stores it.
+    async fn read(&self, picture: Picture, path: &str, name: &str) -> Result<Stored> {
+        let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
+        let bytes = bytes.map_err(std::io::Error::other).flatten();
+        let bytes = bytes.map_err(|error| Error::io(path, error))?;
+        self.store(bytes.into(), Some(path.to_owned()), name).await
     }
 
     /// Decodes a picture once, and stores it as it came.
@@ -256,7 +274,10 @@ impl Resolver {
 
     /// Refuses what the model cannot do, and what does not fit into memory.
     fn check(&self, model: &Found, plan: &Plan) -> Result<()> {
-        let refused = |error: diffusion_engine::Error| Error::Invalid(error.to_string());
+        let refused = |error: diffusion_engine::Error| match error {
+            diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
+            error => Error::Invalid(error.to_string()),
+        };
         model.info.check(plan).map_err(refused)?;
         if let Some(limit) = self.engine.options().memory_limit {
             let planned = model.info.memory(&self.engine, plan, 1).map_err(refused)?;
@@ -272,6 +293,7 @@ impl Resolver {
 /// An image to be.
 struct Drawn {
     model: String,
+    folder: Option<PathBuf>,
     input: Option<String>,
     input_path: Option<String>,
     /// What its file name is made of.
@@ -345,7 +367,7 @@ fn image(
         Some(Stored { size: (from_width, from_height), .. }) => {
             let area = u64::from(width) * u64::from(height);
             fit(*from_width, *from_height, area, model.info.multiple())
-                .map_err(|error| Error::field("init_image", error.to_string()))?
+                .map_err(|error| Error::field("images", error.to_string()))?
         }
         None => (width, height),
     };
@@ -376,6 +398,7 @@ fn image(
     };
     let drawn = Drawn {
         model: model.name.clone(),
+        folder: model.folder.clone(),
         input: picture.map(|picture| picture.sha256.clone()),
         input_path: picture.and_then(|picture| picture.path.clone()),
         name,

@@ -64,7 +64,8 @@ async fn claims(site: &Site, report: &mut Report) -> anyhow::Result<()> {
         .figure("jobs accepted per second", (JOBS as f64 / since.elapsed().as_secs_f64()).round());
     let lease = Lease::take(&database, Uuid::new_v4(), None).await?;
     let (sender, mut claimed) = mpsc::unbounded_channel();
-    let worker = Worker::start(&database, &location, lease, 1, AtOnce(Mutex::new(sender))).await?;
+    let worker =
+        Worker::start(&database, &location, lease, 1, &[], AtOnce(Mutex::new(sender))).await?;
     let (mut times, mut priorities) = (Vec::new(), Vec::new());
     let mut last = Instant::now();
     while priorities.len() < JOBS {

@@ -1,7 +1,7 @@
 //! Loading layers by name, with the path so far.
 
 use crate::Result;
-use crate::ops::{Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Packing};
+use crate::ops::{Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Packing, Precision};
 use crate::weights::Weights;
 
 /// A place in a component's weights, such as `down_blocks.0.resnets.1`.
@@ -21,6 +21,11 @@ impl<'a> Loader<'a> {
     /// The same place, for layers that stay in `f32` where others are quantised.
     pub fn in_f32(&self) -> Self {
         Self { packing: self.packing.in_f32(), ..self.clone() }
+    }
+
+    /// In which numbers layers compute here.
+    pub fn precision(&self) -> Precision {
+        self.packing.precision()
     }
 
     /// Bytes that the layers loaded so far keep at the most, beside their files.

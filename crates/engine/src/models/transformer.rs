@@ -5,8 +5,8 @@ use super::unet::Conditioning;
 use crate::Result;
 use crate::config::BlockAttention;
 use crate::ops::{
-    Conv2d, GatedLinear, GroupNorm, KeyValue, LayerNorm, Linear, Tensor, attention, conv2d,
-    conv2d_plus, cross_attention, geglu, group_norm, layer_norm, linear, linear_plus,
+    Conv2d, GatedLinear, GroupNorm, KeyValue, LayerNorm, Linear, Precision, Tensor, attention,
+    conv2d, conv2d_plus, cross_attention, geglu, group_norm, layer_norm, linear, linear_plus,
 };
 
 /// Norm, projection in, transformer layers, projection out, and the residual.
@@ -44,6 +44,7 @@ struct Attention {
     value: Linear,
     out: Linear,
     heads: usize,
+    precision: Precision,
 }
 
 /// What all transformers of a UNet share.
@@ -148,6 +149,7 @@ impl Layer {
             &linear(&normed, &own.key),
             &linear(&normed, &own.value),
             own.heads,
+            own.precision,
         );
         drop(normed);
         let x = linear_plus(&attended, &own.out, x);
@@ -188,6 +190,7 @@ impl Attention {
             // Its errors stay in what skips around the layer, and it is a small part of the work.
             out: loader.in_f32().linear("to_out.0", (channels, channels))?,
             heads,
+            precision: source.precision(),
         })
     }
 }

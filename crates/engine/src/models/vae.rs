@@ -5,8 +5,8 @@ use super::resnet::{Resnet, ResnetConfig};
 use crate::Result;
 use crate::config::VaeConfig;
 use crate::ops::{
-    Conv2d, GroupNorm, Linear, Packing, Tensor, attention, conv2d, group_norm, group_norm_silu,
-    linear, linear_plus, upsample_conv2d,
+    Conv2d, GroupNorm, Linear, Packing, Precision, Tensor, attention, conv2d, group_norm,
+    group_norm_silu, linear, linear_plus, upsample_conv2d,
 };
 use crate::weights::Weights;
 
@@ -305,6 +305,7 @@ impl Attention {
             &linear(&normed, &self.key),
             &linear(&normed, &self.value),
             1,
+            Precision::F32,
         );
         linear_plus(&attended, &self.out, x.into_sequence()).into_image(height, width)
     }

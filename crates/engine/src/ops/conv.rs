@@ -21,6 +21,9 @@ pub struct Conv2d {
     padding: (usize, usize),
 }
 
+/// Channels below which a convolution is always in `f32`.
+const NARROW: usize = 64;
+
 impl Conv2d {
     /// Loads `{name}.weight` and `{name}.bias` as a convolution of stride 1 that keeps the size.
     ///
@@ -37,12 +40,13 @@ impl Conv2d {
         let weight = weights.get(&format!("{name}.weight"), &shape)?;
         let bias = weights.vector(&format!("{name}.bias"), &[out_channels])?;
         // 1×1 convolutions carry what skips around the others: an error there stays, and they are
-        // a small part of the work.
-        let packing = if kernel == 1 { &packing.in_f32() } else { packing };
+        // a small part of the work. Narrow ones, which only small models have, made images part.
+        let exact = kernel == 1 || in_channels.min(out_channels) < NARROW;
+        let packing = if exact { &packing.in_f32() } else { packing };
         let packed = packing.place(
             kernel * kernel * in_channels,
             || ConvWeights::most_bytes(out_channels, in_channels, kernel),
-            || int8::ConvWeights::bytes_for(out_channels, in_channels, kernel),
+            || int8::ConvWeights::most_bytes(out_channels, in_channels, kernel),
         );
         let padding = (kernel / 2, kernel / 2);
         Ok(Self { weight, packed, bias, in_channels, out_channels, kernel, stride: 1, padding })
@@ -88,7 +92,8 @@ impl Conv2d {
             }
             Form::Int8(place) => {
                 let pack = || int8::ConvWeights::pack(stored, bytes, shape);
-                int8::conv2d(out, x, &place.get(|_| true, pack), shape, epilogue);
+                let weights = place.get(|kept| kept.fits(shape), pack);
+                int8::conv2d(out, x, &weights, shape, epilogue);
             }
         }
     }

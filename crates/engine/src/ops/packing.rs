@@ -27,8 +27,8 @@ pub enum Precision {
     #[default]
     F32,
     /// 8-bit integers, with weights quantised per output and activations as they come. Faster and
-    /// close, not equal: embeddings, norms, attention with its output layers, 1×1 convolutions, and
-    /// the first and last convolutions stay in `f32`.
+    /// close, not equal: embeddings, norms, attention but for its scores, 1×1 and narrow
+    /// convolutions, and the first and last convolutions stay in `f32`.
     Int8,
 }
 
@@ -75,6 +75,11 @@ impl Packing {
     /// The same, for layers that stay in `f32`.
     pub fn in_f32(&self) -> Self {
         Self { precision: Precision::F32, ..self.clone() }
+    }
+
+    /// In which numbers the layers compute.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Bytes that the layers which were loaded with this keep at the most, beside their files.

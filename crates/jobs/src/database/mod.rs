@@ -1,7 +1,7 @@
 //! The database: SQLite by default, Postgres where it is asked for.
 //!
 //! Statements are written once and run on both: `$n` parameters, and types that both know. The
-//! macros [`both!`] and [`transaction!`] run the same code on whichever is open.
+//! macros `both!` and `transaction!` run the same code on whichever is open.
 
 mod migrate;
 
@@ -64,7 +64,21 @@ pub enum Location {
     /// A SQLite file, made where there is none.
     Sqlite(PathBuf),
     /// A Postgres server.
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<Server>),
+}
+
+/// How a Postgres server is reached.
+#[derive(Clone)]
+pub struct Server {
+    pub(crate) options: PgConnectOptions,
+    /// For Postgres' own programs.
+    pub(crate) password: Option<String>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.options.get_host())
+    }
 }
 
 impl FromStr for Location {
@@ -90,7 +104,7 @@ impl FromStr for Location {
                         .into(),
                 )
             })?;
-            return Ok(Self::Postgres(Box::new(options)));
+            return Ok(Self::Postgres(Box::new(Server { options, password: password(url) })));
         }
         Err(Error::Invalid("a database URL begins with sqlite:// or postgres://".into()))
     }
@@ -101,15 +115,24 @@ impl Location {
     pub fn shown(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Self::Postgres(options) => format!(
+            Self::Postgres(server) => format!(
                 "postgres://{}@{}:{}/{}",
-                options.get_username(),
-                options.get_host(),
-                options.get_port(),
-                options.get_database().unwrap_or_default()
+                server.options.get_username(),
+                server.options.get_host(),
+                server.options.get_port(),
+                server.options.get_database().unwrap_or_default()
             ),
         }
     }
+}
+
+/// The password of a URL that was read.
+fn password(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    Some(percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned())
 }
 
 /// How long a statement waits for a connection, and on SQLite for the write lock.
@@ -147,8 +170,8 @@ impl Database {
                     .await?;
                 Ok(Self::Sqlite(pool))
             }
-            Location::Postgres(options) => {
-                let options = (**options).clone().application_name("diffusion-server");
+            Location::Postgres(server) => {
+                let options = server.options.clone().application_name("diffusion-server");
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(PATIENCE)
@@ -186,6 +209,11 @@ mod tests {
         };
         let shown = "postgres://u:secret@h:5433/d".parse::<Location>().unwrap().shown();
         assert_eq!(shown, "postgres://u@h:5433/d");
+        let Location::Postgres(server) = "postgres://u:a%40b@h/d".parse().unwrap() else {
+            panic!()
+        };
+        assert_eq!(server.password.as_deref(), Some("a@b"));
+        assert!(!format!("{server:?}").contains("a@b"));
         for wrong in ["", "mysql://x", "sqlite::memory:", "sqlite://"] {
             assert!(wrong.parse::<Location>().is_err(), "{wrong}");
         }

@@ -14,8 +14,6 @@ use crate::database::{Database, both};
 pub struct Lease {
     id: Uuid,
     database: Database,
-    /// Whether images are blamed for deaths that are found at the start.
-    blames_the_dead: bool,
     /// The others as last seen: their counters, and for how many looks those stood still.
     seen: HashMap<Uuid, (i64, u32)>,
 }
@@ -37,21 +35,12 @@ impl Lease {
         both!(database, pool => {
             sqlx::query(insert).bind(id).bind(Utc::now()).execute(pool).await?;
         });
-        // On SQLite, whoever follows nobody is the first worker of its server. The one before ended
-        // with its server: by a kill from outside, or with the machine. An image can only end its
-        // worker.
-        let blames_the_dead = after.is_some() || matches!(database, Database::Postgres(_));
-        Ok(Self { id, database: database.clone(), blames_the_dead, seen: HashMap::new() })
+        Ok(Self { id, database: database.clone(), seen: HashMap::new() })
     }
 
     /// Its id.
     pub fn id(&self) -> Uuid {
         self.id
-    }
-
-    /// Whether images are blamed for the deaths of workers that are found at the start.
-    pub(super) fn blames_the_dead(&self) -> bool {
-        self.blames_the_dead
     }
 
     /// Says that this worker lives. `false`: others took it for dead, and its work is theirs.
@@ -105,6 +94,17 @@ impl Lease {
     pub async fn give_back(&self) -> Result<()> {
         release(&self.database, self.id).await
     }
+}
+
+/// Whether a lease is still held.
+///
+/// # Errors
+/// The database cannot be reached.
+pub(super) async fn held(database: &Database, id: Uuid) -> Result<bool> {
+    let select = "SELECT beats FROM worker_leases WHERE id = $1";
+    let beats: Option<i64> =
+        both!(database, pool => sqlx::query_scalar(select).bind(id).fetch_optional(pool).await?);
+    Ok(beats.is_some())
 }
 
 async fn release(database: &Database, id: Uuid) -> Result<()> {

@@ -12,6 +12,7 @@ use riverqueue::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::lease::held;
 use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, reap};
 use crate::database::{Database, Location};
 use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
@@ -64,7 +65,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Starts to claim images, at most `slots` at a time in each lane. What dead workers held is
-    /// freed first.
+    /// freed first; `blamed` are the images that one of them was computing when it died, and that
+    /// may have killed it.
     ///
     /// # Errors
     /// The database cannot be reached.
@@ -73,6 +75,7 @@ impl Worker {
         location: &Location,
         lease: Lease,
         slots: usize,
+        blamed: &[(Uuid, i32)],
         work: W,
     ) -> Result<Self> {
         let id = lease.id();
@@ -105,7 +108,7 @@ impl Worker {
             .workers(workers)
             .build()?;
         let queue = Queue { database: database.clone(), client: client.clone() };
-        reap::reap(&queue, lease.blames_the_dead()).await?;
+        reap::reap(&queue, blamed).await?;
         let mut run = client.start()?;
         run.wait_ready().await?;
         let lease = Arc::new(tokio::sync::Mutex::new(lease));
@@ -115,7 +118,8 @@ impl Worker {
 
     /// Looks into the queue now. (A changed configuration makes River look at once.)
     pub fn wake(&self) {
-        let poll = POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 2 + 1);
+        let poll =
+            POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 97 + 1);
         for name in [FIRST, REST] {
             if let Err(error) =
                 self.queue.client.local_queues().update(name, lane(self.slots, poll))
@@ -143,7 +147,7 @@ impl Worker {
     pub async fn hand_over(self) -> Result<()> {
         self.heart.abort();
         self.lease.lock().await.give_back().await?;
-        reap::reap(&self.queue, false).await?;
+        reap::reap(&self.queue, &[]).await?;
         Ok(())
     }
 }
@@ -164,7 +168,8 @@ async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: Cancell
                 return Ok(false);
             }
             lease.look().await?;
-            reap::reap(&queue, true).await?;
+            reap::reap(&queue, &[]).await?;
+            reap::mend(&queue).await?;
             Ok::<_, Error>(true)
         };
         match result.await {
@@ -222,7 +227,11 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
                 let cancelled = context.cancellation_token().clone();
                 match self.work.work(attempt, cancelled).await {
                     Verdict::Ended => {}
-                    Verdict::Again => return Err(Again),
+                    // River compares no attempts here either.
+                    Verdict::Again => match held(&self.database, self.lease).await {
+                        Ok(false) => return self.give_up().await,
+                        Ok(true) | Err(_) => return Err(Again),
+                    },
                     // River must not write of it: the hand-over does.
                     Verdict::HandedOver => return std::future::pending().await,
                 }

@@ -8,7 +8,16 @@ use crate::bench::{Bench, Hand, file};
 use crate::support::postgres::Postgres;
 use crate::support::{Fresh, on_both};
 
-on_both!(taken_over, late_end, handed_over, poison, poison_amid_others, claimed_but_never_begun);
+on_both!(
+    taken_over,
+    late_end,
+    handed_over,
+    poison,
+    poison_amid_others,
+    claimed_but_never_begun,
+    a_zombie_says_that_it_has_ended,
+    stranded,
+);
 
 /// Its successor frees what a dead worker held; the dead one's attempt publishes nothing any more.
 async fn taken_over(fresh: &Fresh) {
@@ -68,18 +77,45 @@ async fn handed_over(fresh: &Fresh) {
 async fn poison(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let id = bench.ask(1).await;
-    let mut after = None;
+    let (mut after, mut blamed) = (None, Vec::new());
     for _ in 0..3 {
-        let mut hand = Hand::start_after(fresh, 1, after).await;
+        let mut hand = Hand::start_blaming(fresh, 1, after, &blamed).await;
         assert_eq!(hand.next().await.attempt.job, id);
-        after = Some(hand.lease);
+        (after, blamed) = (Some(hand.lease), vec![(id, 0)]);
     }
-    let mut hand = Hand::start_after(fresh, 1, after).await;
+    let mut hand = Hand::start_blaming(fresh, 1, after, &blamed).await;
     assert_eq!(bench.states(id).await, (State::Failed, vec![State::Failed]));
     let error = bench.images(id).await[0].error.clone().unwrap();
     assert!(error.contains("its worker died 3 times"), "{error}");
     let next = bench.ask(1).await;
     assert_eq!(hand.next().await.attempt.job, next);
+}
+
+/// A zombie's verdict is not River's: its heir's claim stays.
+async fn a_zombie_says_that_it_has_ended(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut dead = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    let zombie = dead.next().await;
+    let mut heir = Hand::start_after(fresh, 1, Some(dead.lease)).await;
+    let claimed = heir.next().await;
+    zombie.end(Verdict::Ended);
+    dead.worker.lost().cancelled().await;
+    claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
+/// An image that River has lost is found by the next heartbeat.
+async fn stranded(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let mut hand = Hand::start(fresh, 1).await;
+    let id = bench.ask(1).await;
+    // River thinks that it has ended; the record says that it runs.
+    hand.next().await.end(Verdict::Ended);
+    let claimed = hand.next().await;
+    assert_eq!(claimed.attempt.job, id);
+    claimed.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
 /// What was in hand beside an image that kills its worker does not fail with it.
@@ -91,13 +127,13 @@ async fn poison_amid_others(fresh: &Fresh) {
     }
     let poison = ids[0];
     let mut hand = Hand::start(fresh, 4).await;
-    // All are in hand at the first death.
+    // All are in hand at the first death, and one was being computed.
     let mut claimed = Vec::new();
     for _ in 0..4 {
         claimed.push(hand.next().await);
     }
     for _ in 0..2 {
-        hand = Hand::start_after(fresh, 4, Some(hand.lease)).await;
+        hand = Hand::start_blaming(fresh, 4, Some(hand.lease), &[(poison, 0)]).await;
         let mut next = hand.next().await;
         while next.attempt.job != poison {
             next.publish().await;
@@ -105,7 +141,7 @@ async fn poison_amid_others(fresh: &Fresh) {
         }
         assert!(hand.try_next().is_none(), "it is worked alone");
     }
-    let mut hand = Hand::start_after(fresh, 4, Some(hand.lease)).await;
+    let mut hand = Hand::start_blaming(fresh, 4, Some(hand.lease), &[(poison, 0)]).await;
     assert_eq!(bench.job(poison).await.state, State::Failed);
     for id in &ids[1..] {
         while bench.job(*id).await.state != State::Succeeded {
@@ -114,10 +150,9 @@ async fn poison_amid_others(fresh: &Fresh) {
     }
 }
 
-/// An image can end its worker, but not its server: a death of both is not its fault. (On Postgres
-/// nobody can tell.)
+/// Images that nobody was computing are not to blame, however often their workers die.
 #[tokio::test]
-async fn deaths_of_the_server_count_against_no_image() {
+async fn deaths_count_against_nobody_else() {
     let fresh = Fresh::sqlite().await;
     let bench = Bench::new(&fresh).await;
     let id = bench.ask(1).await;

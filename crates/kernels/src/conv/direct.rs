@@ -3,7 +3,7 @@
 
 use super::{ConvShape, sources};
 use crate::epilogue::{Epilogue, Target};
-use crate::gemm::{Packed, Rows, gemm};
+use crate::gemm::{Block, Packed, Rows, gemm};
 
 pub(super) fn conv2d(
     out: &mut [f32],
@@ -12,35 +12,38 @@ pub(super) fn conv2d(
     shape: &ConvShape,
     epilogue: &Epilogue<'_>,
 ) {
-    let depth = shape.kernel * shape.kernel * shape.in_channels;
-    assert_eq!((weights.depth(), weights.columns()), (depth, shape.out_channels), "weights");
-    let (height, width) = shape.output();
-    let pixels = height * width;
-    let patches = Patches {
-        x,
-        shape: *shape,
-        rows: sources(shape.source.0, shape.input.0, shape.padding),
-        columns: sources(shape.source.1, shape.input.1, shape.padding),
-        pixels,
-        width,
-    };
-    let rows = out.len() / shape.out_channels;
-    let target = Target::new(out, shape.out_channels, epilogue);
-    gemm(&patches, rows, weights.view(), |block| {
-        for row in block.rows.clone() {
-            // SAFETY: blocks are disjoint.
-            #[allow(unsafe_code)]
-            unsafe {
-                target.finish(row, row / pixels, block.columns.clone(), block.row(row));
-            }
-        }
+    let patches = Patches::new(x, shape, |_| 0.0);
+    finish(out, shape, epilogue, (weights.depth(), weights.columns()), |rows, finish| {
+        gemm(&patches, rows, weights.view(), finish);
     });
 }
 
+/// Hands every block of `product`, of weights of this depth and of these columns, to the epilogue.
+pub(crate) fn finish(
+    out: &mut [f32],
+    shape: &ConvShape,
+    epilogue: &Epilogue<'_>,
+    weights: (usize, usize),
+    product: impl FnOnce(usize, &(dyn Fn(Block<'_, f32>) + Sync)),
+) {
+    assert_eq!(weights, (depth(shape), shape.out_channels), "weights");
+    let (height, width) = shape.output();
+    let rows = out.len() / shape.out_channels;
+    let target = Target::new(out, shape.out_channels, epilogue);
+    product(rows, &|block| target.finish_block(&block, height * width));
+}
+
+/// What a filter of the shape sees.
+pub(crate) fn depth(shape: &ConvShape) -> usize {
+    shape.kernel * shape.kernel * shape.in_channels
+}
+
 /// What the filter sees at each pixel of each image.
-struct Patches<'a> {
-    x: &'a [f32],
+pub(crate) struct Patches<'a, T, P> {
+    x: &'a [T],
     shape: ConvShape,
+    /// What each image is padded with.
+    padding: P,
     /// The source row of each padded row, and the source column of each padded column.
     rows: Vec<Option<usize>>,
     columns: Vec<Option<usize>>,
@@ -48,12 +51,33 @@ struct Patches<'a> {
     width: usize,
 }
 
-impl Rows for Patches<'_> {
+impl<'a, T: Copy, P: Fn(usize) -> T> Patches<'a, T, P> {
+    pub(crate) fn new(x: &'a [T], shape: &ConvShape, padding: P) -> Self {
+        let (height, width) = shape.output();
+        Self {
+            x,
+            shape: *shape,
+            padding,
+            rows: sources(shape.source.0, shape.input.0, shape.padding),
+            columns: sources(shape.source.1, shape.input.1, shape.padding),
+            pixels: height * width,
+            width,
+        }
+    }
+
+    /// The image that a row of the product belongs to.
     #[inline(always)]
-    fn copy(&self, row: usize, from: usize, mut out: &mut [f32]) {
+    pub(crate) fn image(&self, row: usize) -> usize {
+        row / self.pixels
+    }
+
+    /// Copies the values `from..from + out.len()` of row `row`.
+    #[inline(always)]
+    pub(crate) fn gather(&self, row: usize, from: usize, mut out: &mut [T]) {
         let ConvShape { source, in_channels, kernel, stride, .. } = self.shape;
-        let (image, pixel) = (row / self.pixels, row % self.pixels);
+        let (image, pixel) = (self.image(row), row % self.pixels);
         let (y, x) = (pixel / self.width * stride, pixel % self.width * stride);
+        let padding = (self.padding)(image);
         let image = &self.x[image * source.0 * source.1 * in_channels..];
         // Inside a picture that is not enlarged, one row of the filter lies in one piece.
         let inside = self.shape.input.1 == source.1
@@ -71,10 +95,17 @@ impl Rows for Patches<'_> {
                     let start = (y * source.1 + x) * in_channels + skip;
                     now.copy_from_slice(&image[start..][..now.len()]);
                 }
-                _ => now.fill(0.0),
+                _ => now.fill(padding),
             }
             at += now.len();
             out = rest;
         }
+    }
+}
+
+impl<P: Fn(usize) -> f32 + Sync> Rows<f32> for Patches<'_, f32, P> {
+    #[inline(always)]
+    fn copy(&self, row: usize, from: usize, out: &mut [f32]) {
+        self.gather(row, from, out);
     }
 }

@@ -4,9 +4,9 @@
 //! enough ([`ConvShape::by_winograd`]); everything else is one matrix product whose left operand
 //! is gathered from the image while it is read.
 
-mod direct;
+pub(crate) mod direct;
 mod weights;
-mod winograd;
+pub(crate) mod winograd;
 
 pub use weights::ConvWeights;
 
@@ -44,11 +44,16 @@ impl ConvShape {
     /// multiplications. The shape of one image decides, so that bytes do not follow the batch.
     pub fn by_winograd(&self) -> bool {
         let (height, width) = self.output();
-        let fits = self.kernel == 3 && self.stride == 1 && self.padding == (1, 1);
         let tiles = height.div_ceil(4) * width.div_ceil(4);
-        fits && self.in_channels.min(self.out_channels) >= MIN_CHANNELS
+        self.fits_winograd()
+            && self.in_channels.min(self.out_channels) >= MIN_CHANNELS
             && tiles >= MIN_TILES
             && 2 * 36 * tiles <= 9 * height * width
+    }
+
+    /// A 3×3 filter that keeps the size.
+    pub(crate) fn fits_winograd(&self) -> bool {
+        self.kernel == 3 && self.stride == 1 && self.padding == (1, 1)
     }
 
     pub(crate) fn check(&self) {
@@ -64,6 +69,19 @@ impl ConvShape {
             assert!(padded >= self.kernel, "the filter is larger than the padded image");
         }
     }
+
+    /// Checks the lengths of a convolution; returns the number of its images.
+    pub(crate) fn check_images(&self, out: &[f32], x: &[f32], epilogue: &Epilogue<'_>) -> usize {
+        self.check();
+        let (height, width) = self.output();
+        let image = volume(&[self.source.0, self.source.1, self.in_channels]);
+        let batch = x.len() / image;
+        assert_eq!(x.len(), batch * image, "input is not a whole number of images");
+        let out_len = volume(&[batch, height, width, self.out_channels]);
+        assert_eq!(out.len(), out_len, "output length");
+        epilogue.check(out.len(), self.out_channels, batch);
+        batch
+    }
 }
 
 /// Channels and tiles of an image below which the transforms cost what they save.
@@ -77,7 +95,7 @@ fn nearest(index: usize, source: usize, size: usize) -> usize {
 }
 
 /// For each row (or column) of the padded input the row of the source, or none in the padding.
-pub(crate) fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<usize>> {
+fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<usize>> {
     (0..padding.0 + input + padding.1)
         .map(|i| i.checked_sub(padding.0).filter(|&i| i < input).map(|i| nearest(i, source, input)))
         .collect()
@@ -85,7 +103,7 @@ pub(crate) fn sources(source: usize, input: usize, padding: (usize, usize)) -> V
 
 /// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
 pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
-    if shape.by_winograd() { winograd::scratch(shape, batch) } else { 0 }
+    if shape.by_winograd() { winograd::scratch::<winograd::Transformed>(shape, batch) } else { 0 }
 }
 
 /// `out[batch, height, width, out_channels]` of the images `x[batch, height, width, in_channels]`.
@@ -96,20 +114,15 @@ pub fn conv2d(
     shape: &ConvShape,
     epilogue: &Epilogue<'_>,
 ) {
-    shape.check();
-    let (height, width) = shape.output();
-    let image = volume(&[shape.source.0, shape.source.1, shape.in_channels]);
-    let batch = x.len() / image;
-    assert_eq!(x.len(), batch * image, "input is not a whole number of images");
-    let out_len = volume(&[batch, height, width, shape.out_channels]);
-    assert_eq!(out.len(), out_len, "output length");
-    epilogue.check(out.len(), shape.out_channels, batch);
-    if batch == 0 {
+    if shape.check_images(out, x, epilogue) == 0 {
         return;
     }
     match weights {
         ConvWeights::Direct(packed) => direct::conv2d(out, x, packed, shape, epilogue),
-        ConvWeights::Winograd(weights) => winograd::conv2d(out, x, weights, shape, epilogue),
+        ConvWeights::Winograd(weights) => {
+            assert!(shape.by_winograd(), "a shape that the filters' transform does not fit");
+            winograd::conv2d(out, x, weights, shape, epilogue);
+        }
     }
 }
 

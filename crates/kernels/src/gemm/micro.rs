@@ -1,12 +1,13 @@
 //! The register tile: all the arithmetic of convolutions, linear layers and attention.
 
-use crate::simd::{MAX_ROWS, Simd};
+use super::arithmetic::{Arithmetic, Tile};
+use crate::simd::{MAX_ROWS, PANEL_VECTORS};
 
 /// The longest run of the inner dimension between two visits of the accumulators to memory.
 /// With it a register tile's left operand stays in the first-level cache.
 pub(crate) const MAX_DEPTH: usize = 256;
 
-/// Values from row to row of the left operand: the run and a cache line, since rows a power of
+/// Numbers from row to row of the left operand: the run and a cache line, since rows a power of
 /// two apart would compete for the same places of the cache.
 pub(crate) const ROW_STRIDE: usize = MAX_DEPTH + 16;
 
@@ -14,27 +15,27 @@ pub(crate) const ROW_STRIDE: usize = MAX_DEPTH + 16;
 /// additions in the order of the inner dimension, whatever the number of rows.
 ///
 /// # Safety
-/// `rows ≤ S::ROWS`; `a` has `rows` rows of `depth` values, [`ROW_STRIDE`] apart; `b` has `depth`
-/// rows of `VECTORS · LANES` values without gaps; `c` has `rows` rows of as many values, `c_stride`
+/// `rows ≤ T::ROWS`; `a` has `rows` rows of `depth` numbers, [`ROW_STRIDE`] apart; `b` has `depth`
+/// rows of `VECTORS · LANES` numbers without gaps; `c` has `rows` rows of as many sums, `c_stride`
 /// apart, and overlaps neither.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
+pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, const VECTORS: usize>(
     rows: usize,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
+    a: *const A::Left,
+    b: *const A::Right,
+    c: *mut A::Sum,
     c_stride: usize,
     depth: usize,
     fresh: bool,
 ) {
-    const { assert!(S::ROWS <= MAX_ROWS) };
+    const { assert!(T::ROWS <= MAX_ROWS && VECTORS <= PANEL_VECTORS) };
     macro_rules! by_rows {
         ($($n:literal)*) => {
             match rows {
                 // SAFETY: the caller's promise.
-                $($n if $n <= S::ROWS => unsafe {
-                    fixed::<S, VECTORS, $n>(a, b, c, c_stride, depth, fresh);
+                $($n if $n <= T::ROWS => unsafe {
+                    fixed::<A, T, VECTORS, $n>(a, b, c, c_stride, depth, fresh);
                 },)*
                 _ => {}
             }
@@ -46,41 +47,41 @@ pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
 /// [`tile`] for a number of rows that the compiler knows, so that the accumulators are registers.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn fixed<S: Simd, const VECTORS: usize, const ROWS: usize>(
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
+unsafe fn fixed<A: Arithmetic, T: Tile<A>, const VECTORS: usize, const ROWS: usize>(
+    a: *const A::Left,
+    b: *const A::Right,
+    c: *mut A::Sum,
     c_stride: usize,
     depth: usize,
     fresh: bool,
 ) {
     // SAFETY: every pointer stays within what the caller of `tile` promised.
     unsafe {
-        let mut sums = [[S::splat(0.0); VECTORS]; ROWS];
+        let mut sums = [[T::zero(); VECTORS]; ROWS];
         if !fresh {
             for (r, row) in sums.iter_mut().enumerate() {
                 for (v, sum) in row.iter_mut().enumerate() {
-                    *sum = S::load(c.add(r * c_stride + v * S::LANES));
+                    *sum = T::load(c.add(r * c_stride + v * T::LANES));
                 }
             }
         }
         let mut b = b;
         for k in 0..depth {
-            let mut right = [S::splat(0.0); VECTORS];
+            let mut right = [T::right(b); VECTORS];
             for (v, right) in right.iter_mut().enumerate() {
-                *right = S::load(b.add(v * S::LANES));
+                *right = T::right(b.add(v * T::LANES));
             }
-            b = b.add(VECTORS * S::LANES);
+            b = b.add(VECTORS * T::LANES);
             for (r, row) in sums.iter_mut().enumerate() {
-                let left = S::splat(*a.add(r * ROW_STRIDE + k));
+                let left = T::left(*a.add(r * ROW_STRIDE + k));
                 for (sum, right) in row.iter_mut().zip(right) {
-                    *sum = S::mul_add(left, right, *sum);
+                    *sum = T::add(*sum, left, right);
                 }
             }
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, sum) in row.iter().enumerate() {
-                S::store(c.add(r * c_stride + v * S::LANES), *sum);
+                T::store(c.add(r * c_stride + v * T::LANES), *sum);
             }
         }
     }

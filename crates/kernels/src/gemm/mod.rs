@@ -3,79 +3,81 @@
 //! Each value of a result is the sum over the inner dimension in its own order, so its bytes
 //! depend neither on how the work is cut into blocks nor on the number of threads.
 
+mod arithmetic;
 mod micro;
 mod pack;
 
 use std::ops::Range;
 
+pub(crate) use arithmetic::{Arithmetic, Product, Tile};
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
-pub(crate) use pack::gate_order;
-pub(crate) use pack::{GATE_GROUP, Panels, Weight, packed_columns, packed_len};
+pub(crate) use pack::{GATE_GROUP, Panels, Weight, gate_order, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
 
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
-use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
+use crate::simd::PANEL_VECTORS;
 
 /// The left operand of a product, row by row.
-pub(crate) trait Rows: Sync {
-    /// Copies the values `from..from + out.len()` of row `row`.
-    fn copy(&self, row: usize, from: usize, out: &mut [f32]);
+pub(crate) trait Rows<T>: Sync {
+    /// Copies the numbers `from..from + out.len()` of row `row`.
+    fn copy(&self, row: usize, from: usize, out: &mut [T]);
 }
 
 /// A left operand that was written the way the register tile reads it: for each of its [`runs`]
 /// all rows, [`ROW_STRIDE`] apart.
 #[derive(Clone, Copy)]
-pub(crate) struct Chunked<'a> {
-    values: &'a [f32],
+pub(crate) struct Chunked<'a, T> {
+    numbers: &'a [T],
     rows: usize,
 }
 
-impl<'a> Chunked<'a> {
-    /// Values of an operand of `rows` rows of `depth` values.
-    pub(crate) fn len(rows: usize, depth: usize) -> usize {
-        runs(depth).count() * rows * ROW_STRIDE
-    }
+/// Numbers of a [`Chunked`] operand of `rows` rows of `depth` numbers.
+pub(crate) fn chunked_len(rows: usize, depth: usize) -> usize {
+    runs(depth).count() * rows * ROW_STRIDE
+}
 
-    /// Where the value `column` of row `row` is, of `rows`, and the end of its run.
-    #[inline(always)]
-    pub(crate) fn place(rows: usize, depth: usize, row: usize, column: usize) -> usize {
-        let size = run_size(depth);
-        ((column / size) * rows + row) * ROW_STRIDE + column % size
-    }
+/// Where a [`Chunked`] operand of `rows` rows has the number `column` of row `row`, and what
+/// follows it up to the end of its run.
+#[inline(always)]
+pub(crate) fn chunked_place(rows: usize, depth: usize, row: usize, column: usize) -> usize {
+    let size = run_size(depth);
+    ((column / size) * rows + row) * ROW_STRIDE + column % size
+}
 
-    pub(crate) fn new(values: &'a [f32], rows: usize) -> Self {
-        Self { values, rows }
+impl<'a, T> Chunked<'a, T> {
+    pub(crate) fn new(numbers: &'a [T], rows: usize) -> Self {
+        Self { numbers, rows }
     }
 }
 
-/// Rows that lie in memory, `stride` values apart.
-pub(crate) struct Strided<'a> {
-    pub(crate) values: &'a [f32],
+/// Rows that lie in memory, `stride` numbers apart.
+pub(crate) struct Strided<'a, T> {
+    pub(crate) numbers: &'a [T],
     pub(crate) stride: usize,
 }
 
-impl Rows for Strided<'_> {
+impl<T: Copy + Sync> Rows<T> for Strided<'_, T> {
     #[inline(always)]
-    fn copy(&self, row: usize, from: usize, out: &mut [f32]) {
-        out.copy_from_slice(&self.values[row * self.stride + from..][..out.len()]);
+    fn copy(&self, row: usize, from: usize, out: &mut [T]) {
+        out.copy_from_slice(&self.numbers[row * self.stride + from..][..out.len()]);
     }
 }
 
 /// A finished block of a product.
-pub(crate) struct Block<'a> {
+pub(crate) struct Block<'a, T> {
     /// Which rows of the product.
     pub(crate) rows: Range<usize>,
     /// Which columns.
     pub(crate) columns: Range<usize>,
-    pub(crate) values: &'a [f32],
+    pub(crate) sums: &'a mut [T],
     pub(crate) stride: usize,
 }
 
-impl Block<'_> {
+impl<T> Block<'_, T> {
     /// The values of row `row` of the product.
-    pub(crate) fn row(&self, row: usize) -> &[f32] {
-        &self.values[(row - self.rows.start) * self.stride..][..self.columns.len()]
+    pub(crate) fn row(&self, row: usize) -> &[T] {
+        &self.sums[(row - self.rows.start) * self.stride..][..self.columns.len()]
     }
 }
 
@@ -85,7 +87,12 @@ const BLOCK_ROWS: usize = 224;
 const BLOCK_COLUMNS: usize = 384;
 
 /// Multiplies `rows` rows of `a` with `b` and hands every finished block to `finish`.
-pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Block<'_>) + Sync) {
+pub(crate) fn gemm<A: Arithmetic>(
+    a: &impl Rows<A::Left>,
+    rows: usize,
+    b: Panels<'_, A>,
+    finish: impl Fn(Block<'_, A::Sum>) + Sync,
+) {
     let cut = Cut::new(b.level(), rows, b.columns(), 1);
     let work = rows * b.columns() * b.depth();
     for_each_tile(
@@ -99,13 +106,13 @@ pub(crate) fn gemm(a: &impl Rows, rows: usize, b: Panels<'_>, finish: impl Fn(Bl
     );
 }
 
-/// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The
-/// result of each is `[rows, stride]`, one after the other in `out`.
-pub(crate) fn gemms<'a>(
+/// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The sums
+/// of each are `[rows, stride]`, one after the other in `out`.
+pub(crate) fn gemms<'a, A: Arithmetic>(
     count: usize,
-    a: impl Fn(usize) -> Chunked<'a> + Sync,
+    a: impl Fn(usize) -> Chunked<'a, A::Left> + Sync,
     rows: usize,
-    b: impl Fn(usize) -> Panels<'a> + Sync,
+    b: impl Fn(usize) -> Panels<'a, A> + Sync,
     out: &mut [f32],
     stride: usize,
 ) {
@@ -126,8 +133,10 @@ pub(crate) fn gemms<'a>(
             #[allow(unsafe_code)]
             let sums =
                 unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
+            let sums = bytemuck::cast_slice_mut(sums);
             let (a, b) = (a(product), b(product));
-            b.level().run(ChunkedProduct { a, rows: part, b, sums, stride });
+            let columns = 0..b.columns();
+            b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride });
         },
     );
 }
@@ -139,31 +148,32 @@ pub fn thread_scratch() -> usize {
 }
 
 /// Computes one block on this thread.
-fn block(
-    a: &impl Rows,
+fn block<A: Arithmetic>(
+    a: &impl Rows<A::Left>,
     rows: Range<usize>,
-    b: Panels<'_>,
+    b: Panels<'_, A>,
     columns: Range<usize>,
-    finish: &impl Fn(Block<'_>),
+    finish: &impl Fn(Block<'_, A::Sum>),
 ) {
     let stride = columns.len().next_multiple_of(b.level().lanes());
     with_tile(rows.len() * stride, |sums| {
+        let sums = bytemuck::cast_slice_mut(sums);
         with_rows(rows.len() * ROW_STRIDE, |chunk| {
-            b.level().run(Product {
+            b.level().compute(RowsProduct {
                 a,
                 rows: rows.clone(),
                 b,
                 columns: columns.clone(),
-                chunk,
+                chunk: bytemuck::cast_slice_mut(chunk),
                 sums,
             });
         });
-        finish(Block { rows, columns, values: sums, stride });
+        finish(Block { rows, columns, sums, stride });
     });
 }
 
 /// How a product is cut into blocks.
-pub(crate) struct Cut {
+struct Cut {
     rows: usize,
     columns: usize,
     block_rows: usize,
@@ -171,18 +181,8 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    fn new(level: Level, rows: usize, columns: usize, products: usize) -> Self {
-        Self::into_tiles(level.rows(), packed_columns(level), rows, columns, products)
-    }
-
-    /// For register tiles of `tile` rows and panels of `panel` columns.
-    pub(crate) fn into_tiles(
-        tile: usize,
-        panel: usize,
-        rows: usize,
-        columns: usize,
-        products: usize,
-    ) -> Self {
+    fn new<A: Arithmetic>(level: A, rows: usize, columns: usize, products: usize) -> Self {
+        let (tile, panel) = (level.rows(), packed_columns(level));
         let (tiles, panels) = (rows.div_ceil(tile), columns.div_ceil(panel));
         // A few blocks for each thread, so that none waits long for the last one.
         let wanted = 3 * rayon::current_num_threads();
@@ -208,11 +208,11 @@ impl Cut {
         Self { block_columns: self.columns, ..self }
     }
 
-    pub(crate) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.rows.div_ceil(self.block_rows) * self.columns.div_ceil(self.block_columns)
     }
 
-    pub(crate) fn block(&self, index: usize) -> (Range<usize>, Range<usize>) {
+    fn block(&self, index: usize) -> (Range<usize>, Range<usize>) {
         let across = self.columns.div_ceil(self.block_columns);
         let row = index / across * self.block_rows;
         let column = index % across * self.block_columns;
@@ -240,53 +240,55 @@ fn run_size(depth: usize) -> usize {
     depth.div_ceil(count).next_multiple_of(16).min(MAX_DEPTH)
 }
 
-/// Some rows of a product whose left operand needs no gathering.
-struct ChunkedProduct<'a> {
-    a: Chunked<'a>,
-    rows: Range<usize>,
-    b: Panels<'a>,
-    sums: &'a mut [f32],
-    stride: usize,
+/// One block of a product whose left operand needs no gathering.
+pub(crate) struct ChunkedProduct<'a, A: Arithmetic> {
+    pub(crate) a: Chunked<'a, A::Left>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) b: Panels<'a, A>,
+    pub(crate) columns: Range<usize>,
+    /// The result, `[rows, stride]`.
+    pub(crate) sums: &'a mut [A::Sum],
+    pub(crate) stride: usize,
 }
 
-impl Task for ChunkedProduct<'_> {
+impl<A: Arithmetic> Product<A> for ChunkedProduct<'_, A> {
     #[allow(unsafe_code)]
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Self { a, rows, b, sums, stride } = self;
+    unsafe fn run<T: Tile<A>>(self) {
+        let Self { a, rows, b, columns, sums, stride } = self;
         for (index, run) in runs(b.depth()).enumerate() {
-            let chunk = &a.values[(index * a.rows + rows.start) * ROW_STRIDE..];
+            let chunk = &a.numbers[(index * a.rows + rows.start) * ROW_STRIDE..];
             // SAFETY: the instruction set is the caller's promise.
-            unsafe { multiply::<S>(chunk, rows.len(), b, 0..b.columns(), run, sums, stride) };
+            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
         }
     }
 }
 
-/// One block of a product.
-struct Product<'a, R> {
+/// One block of a product whose left operand is gathered.
+struct RowsProduct<'a, A: Arithmetic, R> {
     a: &'a R,
     rows: Range<usize>,
-    b: Panels<'a>,
+    b: Panels<'a, A>,
     columns: Range<usize>,
     /// Room for the left operand, `[rows, ROW_STRIDE]`.
-    chunk: &'a mut [f32],
+    chunk: &'a mut [A::Left],
     /// The result, `[rows, columns rounded up to whole vectors]`.
-    sums: &'a mut [f32],
+    sums: &'a mut [A::Sum],
 }
 
-impl<R: Rows> Task for Product<'_, R> {
+impl<A: Arithmetic, R: Rows<A::Left>> Product<A> for RowsProduct<'_, A, R> {
     #[allow(unsafe_code)]
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<T: Tile<A>>(self) {
         let Self { a, rows, b, columns, chunk, sums } = self;
-        let stride = columns.len().next_multiple_of(S::LANES);
+        let stride = columns.len().next_multiple_of(T::LANES);
         assert!(chunk.len() >= rows.len() * ROW_STRIDE && sums.len() >= rows.len() * stride);
         for run in runs(b.depth()) {
             for (line, row) in chunk.chunks_exact_mut(ROW_STRIDE).zip(rows.clone()) {
                 a.copy(row, run.start, &mut line[..run.len()]);
             }
             // SAFETY: the instruction set is the caller's promise; the lengths were checked.
-            unsafe { multiply::<S>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
+            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
         }
     }
 }
@@ -295,47 +297,48 @@ impl<R: Rows> Task for Product<'_, R> {
 /// first run.
 ///
 /// # Safety
-/// The processor has the instruction set `S`.
+/// The processor has the instruction set of `T`.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(crate) unsafe fn multiply<S: Simd>(
-    chunk: &[f32],
+pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
+    chunk: &[A::Left],
     rows: usize,
-    b: Panels<'_>,
+    b: Panels<'_, A>,
     columns: Range<usize>,
     run: Range<usize>,
-    sums: &mut [f32],
+    sums: &mut [A::Sum],
     stride: usize,
 ) {
-    let panel = PANEL_VECTORS * S::LANES;
+    let panel = PANEL_VECTORS * T::LANES;
     let fresh = run.start == 0;
-    let width = columns.len().next_multiple_of(S::LANES);
+    let width = columns.len().next_multiple_of(T::LANES);
     assert!(rows * ROW_STRIDE <= chunk.len() && run.len() <= MAX_DEPTH, "left operand too short");
     assert!(columns.start.is_multiple_of(panel) && columns.end <= b.columns(), "columns");
     assert!(columns.end == b.columns() || columns.end.is_multiple_of(panel), "columns");
-    assert_eq!(b.level().lanes(), S::LANES, "panels for other instructions");
+    assert_eq!(b.level().lanes(), T::LANES, "panels for other instructions");
     assert!(run.end <= b.depth(), "run beyond the depth");
-    assert_eq!(b.values().len(), b.depth() * b.columns().next_multiple_of(S::LANES), "panels");
+    assert_eq!(b.numbers().len(), b.depth() * b.columns().next_multiple_of(T::LANES), "panels");
     assert!(width <= stride && (rows == 0 || (rows - 1) * stride + width <= sums.len()), "sums");
     for column in columns.clone().step_by(panel) {
         // The last panel of all may be narrower.
-        let narrow = b.columns().next_multiple_of(S::LANES) - column < panel;
-        let lanes = if narrow { S::LANES } else { panel };
-        let right = &b.values()[column * b.depth() + run.start * lanes..][..run.len() * lanes];
-        for row in (0..rows).step_by(S::ROWS) {
-            let count = S::ROWS.min(rows - row);
+        let narrow = b.columns().next_multiple_of(T::LANES) - column < panel;
+        let lanes = if narrow { T::LANES } else { panel };
+        let right = &b.numbers()[column * b.depth() + run.start * lanes..][..run.len() * lanes];
+        for row in (0..rows).step_by(T::ROWS) {
+            let count = T::ROWS.min(rows - row);
             let left = chunk[row * ROW_STRIDE..].as_ptr();
             let out = sums[row * stride + column - columns.start..].as_mut_ptr();
             // SAFETY: `count` rows lie in `chunk` and in `sums`, and the panel's run in `right`,
             // by the assertions above.
             unsafe {
+                let right = right.as_ptr();
                 if narrow {
-                    micro::tile::<S, 1>(count, left, right.as_ptr(), out, stride, run.len(), fresh);
+                    micro::tile::<A, T, 1>(count, left, right, out, stride, run.len(), fresh);
                 } else {
-                    micro::tile::<S, PANEL_VECTORS>(
+                    micro::tile::<A, T, PANEL_VECTORS>(
                         count,
                         left,
-                        right.as_ptr(),
+                        right,
                         out,
                         stride,
                         run.len(),
@@ -350,6 +353,7 @@ pub(crate) unsafe fn multiply<S: Simd>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::Level;
     use crate::testing::{close, values};
 
     /// The definition, in f64.
@@ -374,7 +378,7 @@ mod tests {
         let bytes: Vec<u8> = b.iter().flat_map(|v| v.to_le_bytes()).collect();
         let packed = Packed::convolution_at(level, crate::Stored::F32, &bytes, columns, depth, 1);
         let out = std::sync::Mutex::new(vec![f32::NAN; rows * columns]);
-        gemm(&Strided { values: a, stride: depth }, rows, packed.view(), |block| {
+        gemm(&Strided { numbers: a, stride: depth }, rows, packed.view(), |block| {
             let mut out = out.lock().unwrap();
             for row in block.rows.clone() {
                 out[row * columns + block.columns.start..][..block.columns.len()]

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::arithmetic::Arithmetic;
 use crate::parallel::volume;
 use crate::scratch::{Buffer, with_rows};
 use crate::simd::{Level, PANEL_VECTORS};
@@ -58,11 +59,9 @@ impl Packed {
     ) -> Self {
         let depth = volume(&[inputs, taps]);
         assert!(depth > 0 && outputs > 0, "a layer of no size");
-        let stored_len = volume(&[outputs, depth, stored.bytes()]);
-        assert_eq!(bytes.len(), stored_len, "weight length");
+        let weight = Weight::new(stored, bytes, (outputs, inputs, taps));
         let mut values = Buffer::reused(packed_len(level, depth, outputs));
         let panel_columns = packed_columns(level);
-        let weight = Weight { stored, bytes, inputs, taps };
         let panels = values.par_chunks_mut(depth * panel_columns).enumerate();
         panels.for_each(|(panel, out)| {
             let (first, width) = (panel * panel_columns, out.len() / depth);
@@ -89,22 +88,32 @@ impl Packed {
         self.columns
     }
 
-    pub(crate) fn view(&self) -> Panels<'_> {
-        let Self { depth, columns, level, values } = self;
-        Panels { depth: *depth, columns: *columns, level: *level, values }
+    pub(crate) fn view(&self) -> Panels<'_, Level> {
+        Panels::new(self.level, self.depth, self.columns, &self.values)
     }
 }
 
 /// A weight `[outputs, inputs, taps]` in its file.
 #[derive(Clone, Copy)]
 pub(crate) struct Weight<'a> {
-    pub(crate) stored: Stored,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) inputs: usize,
-    pub(crate) taps: usize,
+    stored: Stored,
+    bytes: &'a [u8],
+    inputs: usize,
+    taps: usize,
 }
 
-impl Weight<'_> {
+impl<'a> Weight<'a> {
+    /// The weight of these sizes, whose bytes must be as many.
+    pub(crate) fn new(
+        stored: Stored,
+        bytes: &'a [u8],
+        (outputs, inputs, taps): (usize, usize, usize),
+    ) -> Self {
+        let stored_len = volume(&[outputs, inputs, taps, stored.bytes()]);
+        assert_eq!(bytes.len(), stored_len, "weight length");
+        Self { stored, bytes, inputs, taps }
+    }
+
     /// Hands `take` for each input and tap the values of the outputs `output(0..width)`, zero
     /// where there is none. `width` is that of a panel at the most.
     pub(crate) fn transposed(
@@ -186,28 +195,30 @@ impl Gated {
 }
 
 /// Columns of a full panel.
-pub(crate) fn packed_columns(level: Level) -> usize {
+pub(crate) fn packed_columns(level: impl Arithmetic) -> usize {
+    const { assert!(GATE_GROUP.is_power_of_two()) };
     PANEL_VECTORS * level.lanes()
 }
 
-/// Values of a packed matrix: its columns rounded up to whole vectors.
-pub(crate) fn packed_len(level: Level, depth: usize, columns: usize) -> usize {
+/// Numbers of a packed matrix: its columns rounded up to whole vectors.
+pub(crate) fn packed_len(level: impl Arithmetic, depth: usize, columns: usize) -> usize {
     depth * columns.next_multiple_of(level.lanes())
 }
 
 /// A packed matrix whose memory is somebody else's.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
+pub(crate) struct Panels<'a, A: Arithmetic> {
     depth: usize,
     columns: usize,
-    level: Level,
-    values: &'a [f32],
+    level: A,
+    numbers: &'a [A::Right],
 }
 
-impl<'a> Panels<'a> {
-    pub(crate) fn new(level: Level, depth: usize, columns: usize, values: &'a [f32]) -> Self {
-        assert_eq!(values.len(), packed_len(level, depth, columns), "packed length");
-        Self { depth, columns, level, values }
+impl<'a, A: Arithmetic> Panels<'a, A> {
+    /// `numbers`, four bytes each, are those of the right operand.
+    pub(crate) fn new(level: A, depth: usize, columns: usize, numbers: &'a [f32]) -> Self {
+        assert_eq!(numbers.len(), packed_len(level, depth, columns), "packed length");
+        Self { depth, columns, level, numbers: bytemuck::cast_slice(numbers) }
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -218,11 +229,11 @@ impl<'a> Panels<'a> {
         self.columns
     }
 
-    pub(crate) fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> A {
         self.level
     }
 
-    pub(crate) fn values(&self) -> &'a [f32] {
-        self.values
+    pub(crate) fn numbers(&self) -> &'a [A::Right] {
+        self.numbers
     }
 }

@@ -1,18 +1,28 @@
 //! Convolutions over channels-last images.
 
-use super::gemm::{Rows, gemm};
+use super::gemm::gemm;
 use super::level::Level;
-use super::linear::{linear, linear_scratch};
 use super::pack::Packed;
 use super::quantise::{self, Quantum};
-use crate::conv::{ConvShape, sources};
-use crate::epilogue::{Epilogue, Target};
+use super::winograd::{MAX_INPUTS, Transformed};
+use crate::conv::direct::{Patches, depth, finish};
+use crate::conv::{ConvShape, winograd};
+use crate::epilogue::Epilogue;
+use crate::gemm::Rows;
 use crate::scratch::with_shared;
 use crate::widen::Stored;
 
-/// The quantised weights of one convolution.
+/// The quantised weights of one convolution, for images of one size.
 #[derive(Debug)]
-pub struct ConvWeights(Packed);
+pub struct ConvWeights(Form);
+
+#[derive(Debug)]
+enum Form {
+    /// For one matrix product.
+    Direct(Packed),
+    /// Transformed for F(2×2, 3×3): nearly twice as many values.
+    Winograd(Transformed),
+}
 
 impl ConvWeights {
     /// Quantises the weight `[out_channels, in_channels, kernel · kernel]` of a file.
@@ -21,47 +31,66 @@ impl ConvWeights {
     }
 
     fn pack_at(level: Level, stored: Stored, bytes: &[u8], shape: &ConvShape) -> Self {
-        let taps = shape.kernel * shape.kernel;
+        shape.check();
         let (outputs, inputs) = (shape.out_channels, shape.in_channels);
-        Self(Packed::convolution_at(level, stored, bytes, outputs, inputs, taps))
+        Self(if by_winograd(shape) {
+            Form::Winograd(Transformed::new(level, stored, bytes, outputs, inputs))
+        } else {
+            let taps = shape.kernel * shape.kernel;
+            Form::Direct(Packed::convolution_at(level, stored, bytes, outputs, inputs, taps))
+        })
     }
 
     /// Whether they serve images of this shape.
-    pub fn fits(&self, _shape: &ConvShape) -> bool {
-        true
+    pub fn fits(&self, shape: &ConvShape) -> bool {
+        matches!(self.0, Form::Winograd(_)) == by_winograd(shape)
     }
 
     /// The most bytes that [`ConvWeights::pack`] allocates for any size of image.
     pub fn most_bytes(outputs: usize, inputs: usize, kernel: usize) -> usize {
-        Packed::bytes_for(outputs, kernel * kernel * inputs)
+        if kernel == 3 && worth_transforming(outputs, inputs) {
+            Transformed::bytes_for(outputs, inputs)
+        } else {
+            Packed::bytes_for(outputs, kernel * kernel * inputs)
+        }
     }
-
-    /// Bytes that [`ConvWeights::pack`] allocates.
-    pub fn bytes_for(outputs: usize, inputs: usize, kernel: usize) -> usize {
-        Packed::bytes_for(outputs, kernel * kernel * inputs)
-    }
 }
 
-fn depth(shape: &ConvShape) -> usize {
-    shape.kernel * shape.kernel * shape.in_channels
+/// Winograd's transform where it saves a third of the products at least, and its filters, twice as
+/// large, cost little: a few tiles do not pay for reading them.
+fn by_winograd(shape: &ConvShape) -> bool {
+    let (height, width) = shape.output();
+    let tiles = height.div_ceil(2) * width.div_ceil(2);
+    shape.fits_winograd()
+        && tiles >= MIN_TILES
+        && 16 * 3 * tiles <= 9 * 2 * height * width
+        && worth_transforming(shape.out_channels, shape.in_channels)
 }
 
-/// Every output pixel sees one input pixel, the one in its own place.
-fn is_pointwise(shape: &ConvShape) -> bool {
-    shape.kernel == 1 && shape.stride == 1 && shape.padding == (0, 0) && shape.source == shape.input
+fn worth_transforming(outputs: usize, inputs: usize) -> bool {
+    inputs.min(outputs) >= MIN_CHANNELS
+        && inputs <= MAX_INPUTS
+        && inputs.saturating_mul(outputs) <= MAX_FILTERS
 }
+
+/// Tiles of an image and channels below which direct products are as fast.
+const MIN_TILES: usize = 64;
+const MIN_CHANNELS: usize = 32;
+
+/// Filters of one input and one output above which the direct form is kept, for its size.
+const MAX_FILTERS: usize = 1280 * 960;
 
 /// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
 pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
-    let pixels = shape.source.0 * shape.source.1;
-    if is_pointwise(shape) {
-        linear_scratch(batch * pixels, shape.in_channels)
+    if by_winograd(shape) {
+        winograd::scratch::<Transformed>(shape, batch)
     } else {
-        (batch * pixels * shape.in_channels).next_multiple_of(4) + batch * size_of::<Quantum>()
+        let values = batch * shape.source.0 * shape.source.1 * shape.in_channels;
+        values.next_multiple_of(4) + batch * size_of::<Quantum>()
     }
 }
 
-/// `out[batch, height, width, out_channels]` of the images `x[batch, height, width, in_channels]`.
+/// As [`crate::conv2d`].
 pub fn conv2d(
     out: &mut [f32],
     x: &[f32],
@@ -69,102 +98,54 @@ pub fn conv2d(
     shape: &ConvShape,
     epilogue: &Epilogue<'_>,
 ) {
-    shape.check();
-    let (height, width) = shape.output();
-    let image = shape.source.0 * shape.source.1 * shape.in_channels;
-    let batch = x.len() / image;
-    let weights = &weights.0;
-    assert_eq!(x.len(), batch * image, "input is not a whole number of images");
-    assert_eq!(out.len(), batch * height * width * shape.out_channels, "output length");
-    assert_eq!((weights.depth(), weights.columns()), (depth(shape), shape.out_channels), "weights");
-    if batch == 0 {
-        return;
+    let batch = shape.check_images(out, x, epilogue);
+    match &weights.0 {
+        _ if batch == 0 => {}
+        Form::Direct(packed) => direct(out, x, packed, shape, batch, epilogue),
+        Form::Winograd(filters) => winograd::conv2d(out, x, filters, shape, epilogue),
     }
-    if is_pointwise(shape) {
-        return linear(out, x, weights, batch, epilogue);
-    }
-    epilogue.check(out.len(), shape.out_channels, batch);
-    let rows = batch * height * width;
-    let target = Target::new(out, shape.out_channels, epilogue);
-    with_shared(conv2d_scratch(shape, batch) / 4, |buffer| {
-        let (quanta, bytes) = buffer.split_at_mut(batch * size_of::<Quantum>() / 4);
+}
+
+fn direct(
+    out: &mut [f32],
+    x: &[f32],
+    weights: &Packed,
+    shape: &ConvShape,
+    batch: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    let quantum_len = size_of::<Quantum>() / 4;
+    with_shared(batch * quantum_len + x.len().div_ceil(4), |buffer| {
+        let (quanta, bytes) = buffer.split_at_mut(batch * quantum_len);
         let quanta: &mut [Quantum] = bytemuck::cast_slice_mut(quanta);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(bytes);
-        let images = bytes.chunks_exact_mut(image).zip(x.chunks_exact(image));
+        let each = x.len() / batch;
+        let images = bytes.chunks_exact_mut(each).zip(x.chunks_exact(each));
         for (quantum, (bytes, x)) in quanta.iter_mut().zip(images) {
             *quantum = quantise::whole(bytes, x);
         }
-        let patches = Patches {
-            bytes,
-            quanta,
-            shape: *shape,
-            rows: sources(shape.source.0, shape.input.0, shape.padding),
-            columns: sources(shape.source.1, shape.input.1, shape.padding),
-            pixels: height * width,
-            width,
-        };
-        gemm(&patches, rows, weights.view(), |block| {
-            for row in block.rows.clone() {
-                let image = row / (height * width);
-                // SAFETY: blocks are disjoint.
-                #[allow(unsafe_code)]
-                unsafe {
-                    target.finish(row, image, block.columns.clone(), block.row(row));
-                }
-            }
+        let zero = |image: usize| quanta[image].zero as u8;
+        let patches = Bytes { patches: Patches::new(bytes, shape, zero), depth: depth(shape) };
+        let quantum = |row| quanta[patches.patches.image(row)];
+        finish(out, shape, epilogue, (weights.depth(), weights.columns()), |rows, finish| {
+            gemm(&patches, quantum, rows, weights, finish);
         });
     });
 }
 
-/// What the filter sees at each pixel of each quantised image, `[taps, in_channels]`.
-struct Patches<'a> {
-    bytes: &'a [u8],
-    /// For each image.
-    quanta: &'a [Quantum],
-    shape: ConvShape,
-    /// The source row of each padded row, and the source column of each padded column.
-    rows: Vec<Option<usize>>,
-    columns: Vec<Option<usize>>,
-    pixels: usize,
-    width: usize,
+/// Patches of bytes, as the groups in which they are multiplied.
+struct Bytes<'a, P> {
+    patches: Patches<'a, u8, P>,
+    depth: usize,
 }
 
-impl Rows for Patches<'_> {
+impl<P: Fn(usize) -> u8 + Sync> Rows<[u8; 4]> for Bytes<'_, P> {
     #[inline(always)]
-    fn copy(&self, row: usize, from: usize, out: &mut [u8]) {
-        let ConvShape { source, in_channels, kernel, stride, .. } = self.shape;
-        let (image, pixel) = (row / self.pixels, row % self.pixels);
-        let (y, x) = (pixel / self.width * stride, pixel % self.width * stride);
-        let zero = self.quanta[image].zero as u8;
-        let image = &self.bytes[image * source.0 * source.1 * in_channels..];
-        // Inside a picture that is not enlarged, one row of the filter lies in one piece.
-        let inside = self.shape.input.1 == source.1
-            && self.columns[x].is_some()
-            && self.columns[x + kernel - 1].is_some();
-        let piece = if inside { kernel * in_channels } else { in_channels };
-        let end = (from + out.len()).min(depth(&self.shape));
-        let mut out = &mut out[..end - from];
-        let mut at = from;
-        while !out.is_empty() {
-            let skip = at % piece;
-            let (now, rest) = out.split_at_mut((piece - skip).min(out.len()));
-            let tap = at / in_channels;
-            let (row, column) = (tap / kernel, if inside { 0 } else { tap % kernel });
-            match (self.rows[y + row], self.columns[x + column]) {
-                (Some(y), Some(x)) => {
-                    let start = (y * source.1 + x) * in_channels + skip;
-                    now.copy_from_slice(&image[start..][..now.len()]);
-                }
-                _ => now.fill(zero),
-            }
-            at += now.len();
-            out = rest;
-        }
-    }
-
-    #[inline(always)]
-    fn quantum(&self, row: usize) -> Quantum {
-        self.quanta[row / self.pixels]
+    fn copy(&self, row: usize, from: usize, out: &mut [[u8; 4]]) {
+        let bytes = out.as_flattened_mut();
+        // What the last group lacks meets weights of zero.
+        let len = bytes.len().min(self.depth - 4 * from);
+        self.patches.gather(row, 4 * from, &mut bytes[..len]);
     }
 }
 
@@ -175,13 +156,31 @@ mod tests {
     use crate::epilogue::Then;
     use crate::testing::values;
 
+    fn all_shapes() -> Vec<ConvShape> {
+        let mut all = shapes();
+        let wide = ConvShape {
+            source: (33, 30),
+            input: (33, 30),
+            in_channels: 70,
+            out_channels: 101,
+            kernel: 3,
+            stride: 1,
+            padding: (1, 1),
+        };
+        if !cfg!(miri) {
+            all.extend([wide, ConvShape { source: (17, 20), input: (33, 40), ..wide }]);
+            assert!(all[all.len() - 2..].iter().all(by_winograd));
+        }
+        all
+    }
+
     fn bytes(values: &[f32]) -> Vec<u8> {
         values.iter().flat_map(|v| v.to_le_bytes()).collect()
     }
 
     #[test]
     fn int8_convolutions_match_the_definition_on_every_instruction_set() {
-        for shape in shapes() {
+        for shape in all_shapes() {
             let x = values(shape.source.0 * shape.source.1 * shape.in_channels, 1);
             let weight = values(shape.out_channels * shape.kernel.pow(2) * shape.in_channels, 2);
             let bias = values(shape.out_channels, 3);
@@ -203,7 +202,7 @@ mod tests {
 
     #[test]
     fn int8_images_of_a_batch_are_as_if_alone() {
-        for shape in shapes() {
+        for shape in all_shapes() {
             let size = shape.source.0 * shape.source.1 * shape.in_channels;
             let mut x = values(2 * size, 5);
             // Their scales are far apart.

@@ -1,46 +1,11 @@
-//! Products of bytes on each instruction set.
+//! Products of bytes on each instruction set: to every 32-bit sum four products of a byte of the left
+//! operand and a signed one of the right are added at a time, wrapping.
 
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
 
-/// Vectors of 32-bit sums, to each of which four products of bytes are added at a time.
-///
-/// # Safety
-/// The functions may only run on a processor that has the instruction set; `load`, `store` and
-/// `weights` need [`Dot::LANES`] groups of four bytes at the pointer, of any alignment.
-#[allow(clippy::missing_safety_doc)]
-pub(super) trait Dot {
-    /// A register of sums.
-    type Sums: Copy;
-    /// Four weights for each sum.
-    type Weights: Copy;
-    /// Four activations, the same for every sum.
-    type Left: Copy;
-    /// Sums of one register.
-    const LANES: usize;
-    /// Rows of a register tile.
-    const ROWS: usize;
-    /// What the instructions take from every activation before they multiply.
-    const OFFSET: i32;
-
-    unsafe fn zero() -> Self::Sums;
-    unsafe fn load(from: *const i32) -> Self::Sums;
-    unsafe fn store(to: *mut i32, sums: Self::Sums);
-    unsafe fn weights(from: *const u8) -> Self::Weights;
-    unsafe fn left(four: [u8; 4]) -> Self::Left;
-    /// `sums + Σ (left − OFFSET) · weights`, wrapping.
-    unsafe fn add(sums: Self::Sums, left: Self::Left, weights: Self::Weights) -> Self::Sums;
-}
-
-/// Something to compute with products of bytes.
-pub(super) trait Task {
-    /// Computes it. Implementations are `#[inline(always)]`.
-    ///
-    /// # Safety
-    /// The processor has the instruction set.
-    unsafe fn run<D: Dot>(self);
-}
+use crate::gemm::{Arithmetic, Product, Tile};
 
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +50,23 @@ impl Level {
         *BEST.get_or_init(|| Self::available()[0])
     }
 
-    /// Sums of one register.
-    pub(crate) fn lanes(self) -> usize {
+    /// What the instructions take from every byte of the left operand before they multiply.
+    pub(super) fn offset(self) -> i32 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 128,
+            _ => 0,
+        }
+    }
+}
+
+impl Arithmetic for Level {
+    type Left = [u8; 4];
+    type Right = [i8; 4];
+    type Sum = i32;
+    const GROUP: usize = 4;
+
+    fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni512 => Vnni512::LANES,
@@ -98,8 +78,7 @@ impl Level {
         }
     }
 
-    /// Rows of one register tile.
-    pub(crate) fn rows(self) -> usize {
+    fn rows(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni512 => Vnni512::ROWS,
@@ -111,31 +90,17 @@ impl Level {
         }
     }
 
-    /// [`Dot::OFFSET`].
-    pub(crate) fn offset(self) -> i32 {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Vnni512 => Vnni512::OFFSET,
-            #[cfg(target_arch = "x86_64")]
-            Self::Vnni256 => Vnni256::OFFSET,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Avx2::OFFSET,
-            Self::Portable => Portable::OFFSET,
-        }
-    }
-
-    /// Computes `task`.
-    pub(super) fn run(self, task: impl Task) {
+    fn compute(self, product: impl Product<Self>) {
         // SAFETY: a level only comes from `available`, which asked the processor.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Vnni512 => vnni512(task),
+                Self::Vnni512 => vnni512(product),
                 #[cfg(target_arch = "x86_64")]
-                Self::Vnni256 => vnni256(task),
+                Self::Vnni256 => vnni256(product),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2(task),
-                Self::Portable => task.run::<Portable>(),
+                Self::Avx2 => avx2(product),
+                Self::Portable => product.run::<Portable>(),
             }
         }
     }
@@ -145,27 +110,27 @@ impl Level {
 /// The processor has the instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn vnni512(task: impl Task) {
+unsafe fn vnni512(product: impl Product<Level>) {
     // SAFETY: the caller's promise.
-    unsafe { task.run::<Vnni512>() }
+    unsafe { product.run::<Vnni512>() }
 }
 
 /// # Safety
 /// The processor has the instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn vnni256(task: impl Task) {
+unsafe fn vnni256(product: impl Product<Level>) {
     // SAFETY: the caller's promise.
-    unsafe { task.run::<Vnni256>() }
+    unsafe { product.run::<Vnni256>() }
 }
 
 /// # Safety
 /// The processor has the instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn avx2(task: impl Task) {
+unsafe fn avx2(product: impl Product<Level>) {
     // SAFETY: the caller's promise.
-    unsafe { task.run::<Avx2>() }
+    unsafe { product.run::<Avx2>() }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -176,17 +141,16 @@ pub(super) use x86::{Avx2, Vnni256, Vnni512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Dot;
+    use super::{Level, Tile};
 
     pub(in super::super) struct Vnni512;
 
-    impl Dot for Vnni512 {
+    impl Tile<Level> for Vnni512 {
         type Sums = __m512i;
-        type Weights = __m512i;
+        type Right = __m512i;
         type Left = __m512i;
         const LANES: usize = 16;
         const ROWS: usize = 14;
-        const OFFSET: i32 = 0;
 
         #[inline(always)]
         unsafe fn zero() -> __m512i {
@@ -204,30 +168,29 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn weights(from: *const u8) -> __m512i {
+        unsafe fn right(from: *const [i8; 4]) -> __m512i {
             unsafe { _mm512_loadu_si512(from.cast()) }
         }
 
         #[inline(always)]
-        unsafe fn left(four: [u8; 4]) -> __m512i {
-            unsafe { _mm512_set1_epi32(i32::from_ne_bytes(four)) }
+        unsafe fn left(number: [u8; 4]) -> __m512i {
+            unsafe { _mm512_set1_epi32(i32::from_ne_bytes(number)) }
         }
 
         #[inline(always)]
-        unsafe fn add(sums: __m512i, left: __m512i, weights: __m512i) -> __m512i {
-            unsafe { _mm512_dpbusd_epi32(sums, left, weights) }
+        unsafe fn add(sums: __m512i, left: __m512i, right: __m512i) -> __m512i {
+            unsafe { _mm512_dpbusd_epi32(sums, left, right) }
         }
     }
 
     pub(in super::super) struct Vnni256;
 
-    impl Dot for Vnni256 {
+    impl Tile<Level> for Vnni256 {
         type Sums = __m256i;
-        type Weights = __m256i;
+        type Right = __m256i;
         type Left = __m256i;
         const LANES: usize = 8;
         const ROWS: usize = 6;
-        const OFFSET: i32 = 0;
 
         #[inline(always)]
         unsafe fn zero() -> __m256i {
@@ -245,18 +208,18 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn weights(from: *const u8) -> __m256i {
+        unsafe fn right(from: *const [i8; 4]) -> __m256i {
             unsafe { _mm256_loadu_si256(from.cast()) }
         }
 
         #[inline(always)]
-        unsafe fn left(four: [u8; 4]) -> __m256i {
-            unsafe { _mm256_set1_epi32(i32::from_ne_bytes(four)) }
+        unsafe fn left(number: [u8; 4]) -> __m256i {
+            unsafe { _mm256_set1_epi32(i32::from_ne_bytes(number)) }
         }
 
         #[inline(always)]
-        unsafe fn add(sums: __m256i, left: __m256i, weights: __m256i) -> __m256i {
-            unsafe { _mm256_dpbusd_avx_epi32(sums, left, weights) }
+        unsafe fn add(sums: __m256i, left: __m256i, right: __m256i) -> __m256i {
+            unsafe { _mm256_dpbusd_avx_epi32(sums, left, right) }
         }
     }
 
@@ -264,14 +227,13 @@ mod x86 {
     /// most 127): two such products fit 16 bits, so that nothing saturates.
     pub(in super::super) struct Avx2;
 
-    impl Dot for Avx2 {
+    impl Tile<Level> for Avx2 {
         type Sums = __m256i;
-        type Weights = __m256i;
+        type Right = __m256i;
         /// Activations less 128, and their magnitudes.
         type Left = (__m256i, __m256i);
         const LANES: usize = 8;
         const ROWS: usize = 4;
-        const OFFSET: i32 = 128;
 
         #[inline(always)]
         unsafe fn zero() -> __m256i {
@@ -289,23 +251,23 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn weights(from: *const u8) -> __m256i {
+        unsafe fn right(from: *const [i8; 4]) -> __m256i {
             unsafe { _mm256_loadu_si256(from.cast()) }
         }
 
         #[inline(always)]
-        unsafe fn left(four: [u8; 4]) -> (__m256i, __m256i) {
+        unsafe fn left(number: [u8; 4]) -> (__m256i, __m256i) {
             unsafe {
-                let signed = _mm256_set1_epi32(i32::from_ne_bytes(four) ^ 0x8080_8080_u32 as i32);
+                let signed = _mm256_set1_epi32(i32::from_ne_bytes(number) ^ 0x8080_8080_u32 as i32);
                 (signed, _mm256_abs_epi8(signed))
             }
         }
 
         #[inline(always)]
-        unsafe fn add(sums: __m256i, left: (__m256i, __m256i), weights: __m256i) -> __m256i {
+        unsafe fn add(sums: __m256i, left: (__m256i, __m256i), right: __m256i) -> __m256i {
             unsafe {
-                let weights = _mm256_sign_epi8(weights, left.0);
-                let pairs = _mm256_maddubs_epi16(left.1, weights);
+                let right = _mm256_sign_epi8(right, left.0);
+                let pairs = _mm256_maddubs_epi16(left.1, right);
                 _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
             }
         }
@@ -315,13 +277,12 @@ mod x86 {
 /// Plain arithmetic, for any processor and for Miri.
 pub(super) struct Portable;
 
-impl Dot for Portable {
+impl Tile<Level> for Portable {
     type Sums = [i32; 4];
-    type Weights = [[i8; 4]; 4];
+    type Right = [[i8; 4]; 4];
     type Left = [u8; 4];
     const LANES: usize = 4;
     const ROWS: usize = 4;
-    const OFFSET: i32 = 0;
 
     #[inline(always)]
     unsafe fn zero() -> [i32; 4] {
@@ -341,20 +302,20 @@ impl Dot for Portable {
     }
 
     #[inline(always)]
-    unsafe fn weights(from: *const u8) -> [[i8; 4]; 4] {
+    unsafe fn right(from: *const [i8; 4]) -> [[i8; 4]; 4] {
         // SAFETY: the caller's promise of four groups.
         unsafe { from.cast::<[[i8; 4]; 4]>().read_unaligned() }
     }
 
     #[inline(always)]
-    unsafe fn left(four: [u8; 4]) -> [u8; 4] {
-        four
+    unsafe fn left(number: [u8; 4]) -> [u8; 4] {
+        number
     }
 
     #[inline(always)]
-    unsafe fn add(mut sums: [i32; 4], left: [u8; 4], weights: [[i8; 4]; 4]) -> [i32; 4] {
-        for (sum, weights) in sums.iter_mut().zip(weights) {
-            for (a, w) in left.into_iter().zip(weights) {
+    unsafe fn add(mut sums: [i32; 4], left: [u8; 4], right: [[i8; 4]; 4]) -> [i32; 4] {
+        for (sum, four) in sums.iter_mut().zip(right) {
+            for (a, w) in left.into_iter().zip(four) {
                 *sum = sum.wrapping_add(i32::from(a) * i32::from(w));
             }
         }

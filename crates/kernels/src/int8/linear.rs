@@ -1,12 +1,11 @@
 //! Fully connected layers.
 
-use super::gemm::{Strided, gemm};
-use super::pack::{Gated, Packed, Panels};
+use super::gemm::gemm;
+use super::pack::{Gated, Packed};
 use super::quantise::{self, Quantum};
-use crate::epilogue::{Epilogue, Target};
-use crate::gemm::Block;
-use crate::linear::gate;
-use crate::parallel::Disjoint;
+use crate::epilogue::Epilogue;
+use crate::gemm::{Block, Strided};
+use crate::linear::{finish, finish_gated};
 use crate::scratch::with_shared;
 
 /// Bytes of working memory that a layer takes for `rows` rows, beside that of the threads.
@@ -14,66 +13,30 @@ pub fn linear_scratch(rows: usize, inputs: usize) -> usize {
     rows * (inputs.next_multiple_of(4) + size_of::<Quantum>())
 }
 
-/// `out[rows, outputs] = x[rows, inputs] · weightᵀ`, and what the epilogue says.
-///
-/// `rows` of `x` make up `batch` batch rows, which matters to a bias for each of them alone.
+/// As [`crate::linear`].
 pub fn linear(out: &mut [f32], x: &[f32], weight: &Packed, batch: usize, epilogue: &Epilogue<'_>) {
-    let (inputs, outputs) = (weight.depth(), weight.columns());
-    let rows = x.len() / inputs;
-    assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
-    assert_eq!(out.len(), rows * outputs, "output length");
-    assert!(batch > 0 && rows.is_multiple_of(batch), "batch rows of different lengths");
-    epilogue.check(out.len(), outputs, batch);
-    if rows == 0 {
-        return;
-    }
-    let tokens = rows / batch;
-    let target = Target::new(out, outputs, epilogue);
-    product(x, weight.view(), |block| {
-        for row in block.rows.clone() {
-            // SAFETY: blocks are disjoint.
-            #[allow(unsafe_code)]
-            unsafe {
-                target.finish(row, row / tokens, block.columns.clone(), block.row(row));
-            }
-        }
-    });
+    let sizes = (weight.depth(), weight.columns());
+    finish(out, x, sizes, batch, epilogue, |rows, finish| product(x, rows, weight, finish));
 }
 
-/// GEGLU: `out[rows, outputs] = value · gelu(gate)`, where a row of `x · weightᵀ + bias` is the
-/// values, then the gates (Shazeer, "GLU variants improve transformer", 2020).
+/// As [`crate::linear_gated`].
 pub fn linear_gated(out: &mut [f32], x: &[f32], layer: &Gated) {
-    let (inputs, outputs) = (layer.weight.depth(), layer.outputs);
-    let rows = x.len() / inputs;
-    assert_eq!(x.len(), rows * inputs, "input is not a whole number of rows");
-    assert_eq!(out.len(), rows * outputs, "output length");
-    if rows == 0 {
-        return;
-    }
-    let out = Disjoint::new(out);
-    product(x, layer.weight.view(), |block| {
-        // A block holds whole groups, each of values and their gates.
-        let bias = &layer.bias[block.columns.clone()];
-        let (first, count) = (block.columns.start / 2, block.columns.len() / 2);
-        for row in block.rows.clone() {
-            // SAFETY: blocks are disjoint.
-            #[allow(unsafe_code)]
-            let out = unsafe { out.part(row * outputs + first, count) };
-            gate(out, block.row(row), bias);
-        }
+    let Gated { weight, bias, outputs } = layer;
+    finish_gated(out, x, (weight.depth(), *outputs), bias, |rows, finish| {
+        product(x, rows, weight, finish);
     });
 }
 
 /// Quantises every row of `x` and multiplies.
-fn product(x: &[f32], weight: Panels<'_>, finish: impl Fn(Block<'_>) + Sync) {
-    let inputs = weight.depth;
-    let (rows, stride) = (x.len() / inputs, inputs.next_multiple_of(4));
+fn product(x: &[f32], rows: usize, weight: &Packed, finish: impl Fn(Block<'_, f32>) + Sync) {
+    let inputs = weight.depth();
+    let stride = inputs.div_ceil(4);
     with_shared(linear_scratch(rows, inputs) / 4, |buffer| {
-        let (bytes, quanta) = buffer.split_at_mut(rows * stride / 4);
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(bytes);
+        let (numbers, quanta) = buffer.split_at_mut(rows * stride);
         let quanta: &mut [Quantum] = bytemuck::cast_slice_mut(quanta);
-        quantise::rows(bytes, quanta, x, inputs, stride);
-        gemm(&Strided { bytes, stride, quanta }, rows, weight, finish);
+        quantise::rows(bytemuck::cast_slice_mut(numbers), quanta, x, inputs, 4 * stride);
+        let rows_of = Strided { numbers: bytemuck::cast_slice(numbers), stride };
+        gemm(&rows_of, |row| quanta[row], rows, weight, finish);
     });
 }
 

@@ -1,12 +1,13 @@
 //! Quantised weights in the order in which the product reads them.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::level::Level;
-use super::quantise::SMALLEST;
-use crate::gemm::{GATE_GROUP, gate_order};
+use super::quantise::{SMALLEST, nearest};
+use crate::gemm::{Panels, gate_order, packed_columns, packed_len};
 use crate::scratch::Buffer;
-use crate::simd::PANEL_VECTORS;
 use crate::widen::{Stored, widen_values};
 
 /// The longest inner dimension whose sums cannot overflow: `255 · 127 · 2^16 < 2^31`.
@@ -28,9 +29,37 @@ pub struct Packed {
 
 /// What a column's integers stand for, and their sum.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
 pub(super) struct Column {
     pub(super) scale: f32,
     pub(super) sum: i32,
+}
+
+// SAFETY: two numbers of four bytes, of which zeros are valid ones.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Zeroable for Column {}
+
+// SAFETY: no bytes between them, and all bits are valid.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Pod for Column {}
+
+/// What an integer of a column stands for, and the inverse.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    pub(super) scale: f32,
+    pub(super) inverse: f32,
+}
+
+impl Scale {
+    /// For values whose largest magnitude has these bits. Where that is not finite, the scale is
+    /// not a number, so that it shows in every result, as it would in `f32`.
+    pub(super) fn of_largest(bits: u32) -> Self {
+        let scale = f32::from_bits(bits) / 127.0;
+        if !scale.is_finite() {
+            return Self { scale: f32::NAN, inverse: 0.0 };
+        }
+        Self { scale, inverse: if scale > SMALLEST { 1.0 / scale } else { 0.0 } }
+    }
 }
 
 impl Packed {
@@ -63,30 +92,23 @@ impl Packed {
         assert!(depth > 0 && depth <= MAX_DEPTH && outputs > 0, "a layer of no size, or too deep");
         assert_eq!(bytes.len(), outputs * depth * stored.bytes(), "weight length");
         let groups = depth.div_ceil(4);
-        let mut values = Buffer::reused(groups * outputs.next_multiple_of(level.lanes()));
+        let mut values = Buffer::reused(packed_len(level, groups, outputs));
         let mut columns_of = vec![Column::default(); outputs];
-        let panel = panel_columns(level);
+        let panel = packed_columns(level);
         let pack_panel =
             |(filter, integers): &mut (Vec<f32>, Vec<[i8; 4]>),
              (index, (out, of)): (usize, (&mut [f32], &mut [Column]))| {
                 let out: &mut [[i8; 4]] = bytemuck::cast_slice_mut(out);
-                let width = out.len() / groups;
                 filter.resize(depth, 0.0);
                 integers.resize(groups, [0; 4]);
-                for column in 0..width {
-                    match of.get_mut(column) {
-                        Some(of) => {
-                            let from = order(index * panel + column) * depth * stored.bytes();
-                            widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
-                            *of = quantise(integers.as_flattened_mut(), filter, taps);
-                        }
-                        None => integers.fill([0; 4]),
+                fill_panel(out, integers, |column, integers| match of.get_mut(column) {
+                    Some(of) => {
+                        let from = order(index * panel + column) * depth * stored.bytes();
+                        widen_values(stored, &bytes[from..][..depth * stored.bytes()], filter);
+                        *of = quantise(integers, filter, taps);
                     }
-                    for (out, four) in out[column..].iter_mut().step_by(width).zip(integers.iter())
-                    {
-                        *out = *four;
-                    }
-                }
+                    None => integers.fill(0),
+                });
             };
         values
             .par_chunks_mut(groups * panel)
@@ -98,8 +120,8 @@ impl Packed {
 
     /// Bytes that a packed matrix of this shape takes.
     pub fn bytes_for(outputs: usize, depth: usize) -> usize {
-        let values = 4 * depth.div_ceil(4) * outputs.next_multiple_of(Level::best().lanes());
-        values + outputs * size_of::<Column>()
+        let values = packed_len(Level::best(), depth.div_ceil(4), outputs);
+        4 * values + outputs * size_of::<Column>()
     }
 
     /// Rows of the matrix: the inner dimension of the product.
@@ -112,28 +134,43 @@ impl Packed {
         self.columns
     }
 
-    pub(super) fn view(&self) -> Panels<'_> {
-        let Self { depth, columns, level, values, columns_of } = self;
-        let (depth, columns, level) = (*depth, *columns, *level);
-        Panels { depth, columns, level, values: bytemuck::cast_slice(values), columns_of }
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    pub(super) fn view(&self) -> Panels<'_, Level> {
+        Panels::new(self.level, self.depth.div_ceil(4), self.columns, &self.values)
+    }
+
+    pub(super) fn columns_of(&self, columns: Range<usize>) -> &[Column] {
+        &self.columns_of[columns]
     }
 }
 
-/// The filter `[inputs, taps]` of one column as integers `[taps, inputs]`.
-fn quantise(out: &mut [i8], filter: &[f32], taps: usize) -> Column {
-    let largest = filter.iter().fold(0, |a, v| (v.to_bits() & 0x7fff_ffff).max(a));
-    let scale = f32::from_bits(largest) / 127.0;
-    if !scale.is_finite() {
-        // Such a weight shall show in every result, as it would in `f32`.
-        out.fill(0);
-        return Column { scale: f32::NAN, sum: 0 };
+/// Writes a panel column by column, each as `fill` leaves it in `integers`.
+pub(super) fn fill_panel(
+    out: &mut [[i8; 4]],
+    integers: &mut [[i8; 4]],
+    mut fill: impl FnMut(usize, &mut [i8]),
+) {
+    let width = out.len() / integers.len();
+    for column in 0..width {
+        fill(column, integers.as_flattened_mut());
+        for (out, four) in out[column..].iter_mut().step_by(width).zip(&*integers) {
+            *out = *four;
+        }
     }
-    let inverse = if scale > SMALLEST { 1.0 / scale } else { 0.0 };
+}
+
+/// The filter `[inputs, taps]` of one column as integers `[taps, inputs]`, then zeros.
+pub(super) fn quantise(out: &mut [i8], filter: &[f32], taps: usize) -> Column {
+    let largest = filter.iter().fold(0, |a, v| (v.to_bits() & 0x7fff_ffff).max(a));
+    let Scale { scale, inverse } = Scale::of_largest(largest);
     let inputs = filter.len() / taps;
     let mut sum = 0;
     for (input, filter) in filter.chunks_exact(taps).enumerate() {
         for (tap, value) in filter.iter().enumerate() {
-            let integer = (value * inverse).round_ties_even() as i8;
+            let integer = nearest(value * inverse) as i8;
             sum += i32::from(integer);
             out[tap * inputs + input] = integer;
         }
@@ -170,20 +207,4 @@ impl Gated {
         let bias = (0..2 * outputs).map(|column| bias[order(column)]).collect();
         Self { weight, bias, outputs }
     }
-}
-
-/// Columns of a full panel.
-pub(super) fn panel_columns(level: Level) -> usize {
-    const { assert!(GATE_GROUP.is_power_of_two()) };
-    PANEL_VECTORS * level.lanes()
-}
-
-/// A packed matrix.
-#[derive(Clone, Copy)]
-pub(super) struct Panels<'a> {
-    pub(super) depth: usize,
-    pub(super) columns: usize,
-    pub(super) level: Level,
-    pub(super) values: &'a [u8],
-    pub(super) columns_of: &'a [Column],
 }

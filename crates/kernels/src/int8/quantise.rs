@@ -22,6 +22,13 @@ unsafe impl bytemuck::Zeroable for Quantum {}
 #[allow(unsafe_code)]
 unsafe impl bytemuck::Pod for Quantum {}
 
+impl Quantum {
+    /// How these values become bytes.
+    pub(super) fn of(values: &[f32]) -> Self {
+        Span::of(values).quantum()
+    }
+}
+
 /// What some values span.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -79,7 +86,7 @@ pub(super) fn rows(out: &mut [u8], quanta: &mut [Quantum], x: &[f32], width: usi
 
 /// Quantises one row on this thread.
 pub(super) fn row(out: &mut [u8], x: &[f32]) -> Quantum {
-    let quantum = Span::of(x).quantum();
+    let quantum = Quantum::of(x);
     let (values, rest) = out.split_at_mut(x.len());
     quantise(values, x, quantum);
     rest.fill(0);
@@ -107,10 +114,15 @@ dispatch! {
     }
 }
 
+/// The nearest integer, of small numbers, in the low bits.
+#[inline(always)]
+pub(super) fn nearest(value: f32) -> u32 {
+    // Adding 1.5 · 2^23 leaves no room for digits behind the point.
+    (value + 12_582_912.0).to_bits()
+}
+
 dispatch! {
-    fn quantise(out: &mut [u8], x: &[f32], quantum: Quantum) {
-        // Adding 1.5 · 2^23 rounds to the nearest integer, which is then in the low bits.
-        const ROUND: f32 = 12_582_912.0;
+    pub(super) fn quantise(out: &mut [u8], x: &[f32], quantum: Quantum) {
         let Quantum { scale, zero } = quantum;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let zero = zero as f32;
@@ -118,7 +130,7 @@ dispatch! {
             let v = v * inverse + zero;
             let v = if v > 0.0 { v } else { 0.0 };
             let v = if v < 255.0 { v } else { 255.0 };
-            *o = (v + ROUND).to_bits() as u8;
+            *o = nearest(v) as u8;
         }
     }
 }

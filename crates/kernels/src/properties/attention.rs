@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Exact, UNIT, cases, on, within_bounds};
 use crate::AttentionShape;
-use crate::attention::attention_at;
+use crate::attention::attend;
 use crate::simd::Level;
 use crate::testing::values;
 
@@ -65,7 +65,7 @@ fn attention_is_the_definition() {
         for level in Level::available() {
             let run = || {
                 let mut out = vec![f32::NAN; q.len()];
-                attention_at(level, &mut out, &q, &k, &v, &shape);
+                attend(level, level, &mut out, &q, &k, &v, &shape);
                 out
             };
             let got = on(3, run);

@@ -1,10 +1,12 @@
 //! The command line: each command in its own file.
 
+mod backup;
 mod config;
 mod data;
 mod fixtures;
 mod generate;
 mod images;
+mod jobs;
 mod keys;
 mod models;
 mod run;
@@ -45,6 +47,9 @@ enum Command {
     Worker(worker::Worker),
     Config(config::Config),
     Keys(keys::Keys),
+    Jobs(jobs::Jobs),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
 }
 
 impl Cli {
@@ -64,6 +69,9 @@ impl Cli {
             Command::Worker(command) => command.execute(),
             Command::Config(command) => command.execute(),
             Command::Keys(command) => command.execute(),
+            Command::Jobs(command) => command.execute(),
+            Command::Backup(command) => command.execute(),
+            Command::Restore(command) => command.execute(),
         }
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::device::Device;
+use super::queue::Queue;
 
 /// Every metric of the process.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct Metrics {
     registry: Arc<Registry>,
     /// Traffic, errors and latency.
     pub(crate) http: Http,
+    /// What waits and what is stored.
+    pub(crate) queue: Queue,
     /// The worker and its device.
     pub(crate) device: Device,
 }
@@ -27,8 +30,9 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("diffusion_server");
         let http = Http::new(&mut registry);
+        let queue = Queue::new(&mut registry);
         let device = Device::new(&mut registry);
-        Self { http, device, registry: Arc::new(registry) }
+        Self { http, queue, device, registry: Arc::new(registry) }
     }
 
     /// The text that is scraped.

@@ -3,6 +3,7 @@
 mod device;
 mod log;
 mod metrics;
+mod queue;
 mod traces;
 
 pub(crate) use log::begin;

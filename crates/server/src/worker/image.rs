@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::Precision;
 use diffusion_engine::images::{Limits, RgbImage, decode, resize};
+use diffusion_engine::{Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
 use diffusion_jobs::{Artifacts, Error};
@@ -71,13 +71,15 @@ impl Work for Images {
         };
         let verdict = match made {
             Ok(verdict) => verdict,
-            Err(Bad::Unwanted) => {
-                self.runtime.cancel(id(&attempt));
-                Verdict::Ended
-            }
+            // The device lets go of what nobody follows. A message that was meant for an earlier
+            // attempt leaves an image that is wanted still.
+            Err(Bad::Unwanted) => match attempt.release().await {
+                Ok(true) => Verdict::Again,
+                Ok(false) | Err(_) => Verdict::Ended,
+            },
             Err(Bad::Permanent(error)) => {
                 tracing::warn!(%job, index = attempt.index, %error, "image failed");
-                self.end(|| attempt.fail(&error)).await
+                self.end(&attempt, End::Failed(&error)).await
             }
             Err(Bad::Passing(error)) => {
                 tracing::warn!(%job, index = attempt.index, %error, "attempt failed");
@@ -92,7 +94,7 @@ impl Work for Images {
             // What is left lying is swept.
             let _ = self.artifacts.remove_state(job, attempt.index).await;
         }
-        self.outbox.send(FromWorker::Changed(job));
+        self.outbox.send(FromWorker::Ended { job, index: attempt.index });
         verdict
     }
 }
@@ -106,9 +108,7 @@ impl Images {
         let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
             .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
         reach("begin", &plan.plan.prompt);
-        let catalogue = self.models_dir.as_deref();
-        let known = Catalogue::discover(catalogue).and_then(|all| all.find(&plan.model));
-        let known = known.map_err(|error| Bad::Permanent(format!("{error:#}")))?;
+        let source = source(&plan, self.models_dir.clone()).await?;
         let initial = match &plan.input {
             None => None,
             Some(hash) => {
@@ -124,7 +124,7 @@ impl Images {
         };
         let events = self.runtime.submit(Task {
             id: id(attempt),
-            model: ModelRef { name: known.name.clone(), source: known.source.clone() },
+            model: ModelRef { name: plan.model.clone(), source },
             plan: plan.plan.clone(),
             initial,
             resume: resume.map(Vec::from),
@@ -229,34 +229,67 @@ impl Images {
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         let bytes = png.len() as u64;
         reach("before-put", prompt);
-        let sha256 = self.artifacts.put(Kind::Image, png).await?;
+        let sha256 = self.artifacts.put(Kind::Image, png.clone()).await?;
         reach("after-put", prompt);
         self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
         reach("before-commit", prompt);
-        Ok(self.end(|| attempt.publish(&file)).await)
+        Ok(self.end(attempt, End::Made(&file, &png)).await)
     }
 
     /// Writes an attempt's end, and waits for the database as long as it takes: what was computed
     /// is not thrown away for an outage.
-    async fn end<F: Future<Output = diffusion_jobs::Result<()>>>(
-        &self,
-        write: impl Fn() -> F,
-    ) -> Verdict {
+    async fn end(&self, attempt: &Attempt, end: End<'_>) -> Verdict {
         loop {
-            match write().await {
+            let written = match end {
+                End::Made(file, _) => attempt.publish(file).await,
+                End::Failed(error) => attempt.fail(error).await,
+            };
+            match written {
                 Ok(()) | Err(Error::Superseded) => return Verdict::Ended,
                 Err(error) if error.is_outage() => {
-                    tracing::warn!(%error, "an image waits for the database");
+                    tracing::warn!(job = %attempt.job, %error, "an image waits for the database");
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "an image cannot be recorded");
-                    return Verdict::Again;
+                    tracing::error!(job = %attempt.job, %error, "an image cannot be recorded");
+                    return match attempt.give_back(&error.to_string()).await {
+                        Ok(true) => Verdict::Again,
+                        Ok(false) | Err(_) => Verdict::Ended,
+                    };
                 }
+            }
+            if let End::Made(_, png) = end
+                // What no row speaks of for long is swept: it must be new when it is published.
+                && let Err(error) = self.artifacts.put(Kind::Image, png.clone()).await
+            {
+                tracing::warn!(job = %attempt.job, %error, "an image was not stored again");
             }
         }
     }
+}
+
+/// How an attempt ends in the record.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// With a file, and its bytes.
+    Made(&'a Published, &'a Bytes),
+    /// With an error.
+    Failed(&'a str),
+}
+
+/// Where the model of a plan lies: where it was when the job was accepted, else wherever a model of
+/// this name is now.
+async fn source(plan: &ImagePlan, models_dir: Option<PathBuf>) -> Result<Source, Bad> {
+    let (name, folder) = (plan.model.clone(), plan.folder.clone());
+    let found = blocking(move || match folder {
+        Some(folder) if folder.join("model_index.json").is_file() => Ok(Source::Folder(folder)),
+        _ => {
+            let catalogue = Catalogue::discover(models_dir.as_deref());
+            catalogue.and_then(|all| Ok(all.find(&name)?.source))
+        }
+    });
+    found.await?.map_err(|error| Bad::Permanent(format!("{error:#}")))
 }
 
 /// A stored picture at the plan's size.

@@ -3,12 +3,14 @@
 //! It is a child of the server ([`crate::supervisor`]), so a job that kills its process cannot take
 //! the API down. `link.rs` is what the two say to each other.
 
+mod blame;
 mod image;
 mod in_hand;
 pub(crate) mod link;
 mod outbox;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +23,22 @@ use diffusion_jobs::{Artifacts, Database};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::time::MissedTickBehavior;
 
+use self::blame::Blame;
 use self::image::Images;
 use self::in_hand::InHand;
 use self::link::{FromWorker, ToWorker};
-use self::outbox::Outbox;
+use self::outbox::{Outbox, Watcher};
 use crate::config::Config;
 use crate::runtime::{Runtime, Settings};
 
 /// How often a worker says that it lives.
 pub(crate) const ALIVE: Duration = Duration::from_secs(2);
+
+/// How often the state of a sample is stored, at the most.
+const CHECKPOINTS: Duration = Duration::from_secs(5);
+
+/// How often an unfinished image is shown, at the most.
+const PREVIEWS: Duration = Duration::from_secs(1);
 
 /// Samples in a batch where nothing is configured; the runtime learns how many are worth it.
 const MAX_BATCH: usize = 8;
@@ -50,20 +59,31 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         bail!("the worker is started by the server, which tells it what to do");
     };
     let location = config.storage.database()?;
-    let _lock = lock(&config, &location).await?;
+    let _lock = lock(&location).await?;
     let database = Database::open(&location).await.with_context(|| location.shown())?;
     let artifacts = Artifacts::local(&config.storage.artifacts())?;
     let outbox = Outbox::start()?;
     let max_batch = config.engine.max_batch.map_or(MAX_BATCH, Into::into);
     let memory = config.engine.memory.map(|size| size.0);
-    let engine = diffusion_engine::Runtime::new(Options {
-        threads: config.engine.threads,
-        memory_limit: memory,
-        precision: config.engine.precision,
-        ..Options::default()
-    })?;
-    let settings = Settings::new(engine, max_batch, memory);
-    let runtime = Runtime::start(settings, Arc::new(outbox.clone()))?;
+    let settings = Settings {
+        engine: diffusion_engine::Runtime::new(Options {
+            threads: config.engine.threads,
+            memory_limit: memory,
+            precision: config.engine.precision,
+            ..Options::default()
+        })?,
+        max_batch,
+        models_limit: memory,
+        checkpoint_every: CHECKPOINTS,
+        preview_every: PREVIEWS,
+    };
+    let folder = config.storage.data.join("workers");
+    let (blamed, left) = blame::left(&folder);
+    // An image can end its worker, but not its server: where both are new, none is to blame.
+    let blamed = if after.is_some() { blamed } else { Vec::new() };
+    let blame = Blame::new(&folder, lease).with_context(|| folder.display().to_string())?;
+    let watcher = Arc::new(Watcher { outbox: outbox.clone(), blame });
+    let runtime = Runtime::start(settings, watcher.clone())?;
     let in_hand = InHand::new();
     let images = Images {
         runtime: runtime.clone(),
@@ -75,7 +95,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     };
     let lease = Lease::take(&database, lease, after).await?;
     // As many as the runtime has in flight, for each lane of the queue.
-    let worker = Worker::start(&database, &location, lease, 2 * max_batch, images).await?;
+    let worker = Worker::start(&database, &location, lease, 2 * max_batch, &blamed, images).await?;
+    left.iter().for_each(|file| drop(std::fs::remove_file(file)));
     let lost = worker.lost();
     outbox.send(FromWorker::Ready);
     worker.wake();
@@ -108,6 +129,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         }
     }
     worker.hand_over().await?;
+    watcher.blame.end();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,9 +145,11 @@ async fn next(inbox: &mut Lines<BufReader<Stdin>>) -> Option<ToWorker> {
 }
 
 /// On SQLite one worker process works a database at a time.
-async fn lock(config: &Config, location: &Location) -> anyhow::Result<Option<File>> {
-    let Location::Sqlite(_) = location else { return Ok(None) };
-    let path = config.storage.data.join("worker.lock");
+async fn lock(location: &Location) -> anyhow::Result<Option<File>> {
+    let Location::Sqlite(database) = location else { return Ok(None) };
+    let mut path = database.clone().into_os_string();
+    path.push(".worker");
+    let path = PathBuf::from(path);
     let file = File::create(&path).with_context(|| path.display().to_string())?;
     let tries = HANDOVER.as_millis() / 100;
     for _ in 0..tries {

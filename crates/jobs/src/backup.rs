@@ -1,0 +1,220 @@
+//! Copies of everything, made while the server works, and their return.
+//!
+//! The database is copied first, in one consistent read; then all files. A file is never changed,
+//! and none is removed meanwhile, so all that the copied rows speak of is among them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::database::{Database, Location, Server};
+use crate::{Error, Result};
+
+/// What a backup says of itself, in `backup.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The release that made it.
+    pub version: String,
+    /// `sqlite` or `postgres`.
+    pub database: String,
+    /// Files of artifacts.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+const MANIFEST: &str = "backup.json";
+const SQLITE: &str = "server.db";
+const POSTGRES: &str = "server.dump";
+const ARTIFACTS: &str = "artifacts";
+
+/// Held while files are copied; nothing is swept meanwhile.
+#[derive(Debug)]
+pub struct SweepLock(#[allow(dead_code, reason = "held, not read")] File);
+
+/// Takes the lock of the artifacts' folder, if it is free.
+///
+/// # Errors
+/// The lock cannot be opened.
+pub fn try_lock(artifacts: &Path) -> Result<Option<SweepLock>> {
+    let (file, path) = lock_file(artifacts)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(SweepLock(file))),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
+    }
+}
+
+fn lock_file(artifacts: &Path) -> Result<(File, PathBuf)> {
+    let mut path = artifacts.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = File::create(&path).map_err(|error| Error::io(&path, error))?;
+    Ok((file, path))
+}
+
+/// Copies database and artifacts into a new folder.
+///
+/// # Errors
+/// The folder exists and is not empty; something cannot be read or written; for Postgres,
+/// `pg_dump` is missing or fails.
+pub async fn backup(
+    database: &Database,
+    location: &Location,
+    artifacts: &Path,
+    to: &Path,
+) -> Result<Manifest> {
+    new_folder(to)?;
+    let (lock, path) = lock_file(artifacts)?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    let _held = lock
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|error| Error::io(path, error))?;
+    let kind = match (database, location) {
+        (Database::Sqlite(pool), _) => {
+            let copy = to.join(SQLITE);
+            let into = sqlx::query("VACUUM INTO $1").bind(copy.display().to_string());
+            into.execute(pool).await?;
+            "sqlite"
+        }
+        (Database::Postgres(_), Location::Postgres(server)) => {
+            let mut dump = Command::new("pg_dump");
+            connect(&mut dump, server);
+            dump.args(["--format=custom", "--file"]).arg(to.join(POSTGRES));
+            run(dump).await?;
+            "postgres"
+        }
+        (Database::Postgres(_), Location::Sqlite(_)) => {
+            return Err(Error::Invalid("the database is not where it was said to be".into()));
+        }
+    };
+    let (from, into) = (artifacts.to_owned(), to.join(ARTIFACTS));
+    let (files, bytes) = aside(move || copy(&from, &into)).await?;
+    let manifest =
+        Manifest { version: env!("CARGO_PKG_VERSION").into(), database: kind.into(), files, bytes };
+    // Written last: a folder without it is no whole backup.
+    let text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
+    let path = to.join(MANIFEST);
+    fs::write(&path, text).map_err(|error| Error::io(path, error))?;
+    Ok(manifest)
+}
+
+/// Brings a backup back, into a database and a folder that are new or empty.
+///
+/// # Errors
+/// There is something already; the folder holds no whole backup, or one of another kind of
+/// database; something cannot be read or written.
+pub async fn restore(from: &Path, location: &Location, artifacts: &Path) -> Result<Manifest> {
+    let path = from.join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|error| Error::Invalid(format!("{}: {error}", path.display())))?;
+    new_folder(artifacts)?;
+    match (location, &*manifest.database) {
+        (Location::Sqlite(path), "sqlite") => {
+            if path.exists() {
+                let text = format!("{} exists: restore into a new place", path.display());
+                return Err(Error::Conflict(text));
+            }
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+            }
+            fs::copy(from.join(SQLITE), path).map_err(|error| Error::io(path, error))?;
+            File::open(path).and_then(|file| file.sync_all()).map_err(|e| Error::io(path, e))?;
+        }
+        (Location::Postgres(server), "postgres") => {
+            let mut restore = Command::new("pg_restore");
+            connect(&mut restore, server);
+            // In one transaction, which fails where the tables exist.
+            restore.args(["--exit-on-error", "--single-transaction", "--no-owner"]);
+            let name = server.options.get_database().unwrap_or_default();
+            restore.arg(format!("--dbname={name}"));
+            restore.arg(from.join(POSTGRES));
+            run(restore).await?;
+        }
+        (_, kind) => {
+            let text =
+                format!("the backup is of a {kind} database, and this is {}", location.shown());
+            return Err(Error::Invalid(text));
+        }
+    }
+    let (from, into) = (from.join(ARTIFACTS), artifacts.to_owned());
+    aside(move || copy(&from, &into)).await?;
+    Ok(manifest)
+}
+
+/// Makes a folder, or takes an empty one.
+fn new_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
+    let mut entries = fs::read_dir(path).map_err(|error| Error::io(path, error))?;
+    if entries.next().is_some() {
+        return Err(Error::Conflict(format!("{} is not empty", path.display())));
+    }
+    Ok(())
+}
+
+/// Copies a folder of folders of files, by links where the file system allows: files are replaced
+/// and never changed, so a link keeps what it had.
+fn copy(from: &Path, to: &Path) -> Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    fs::create_dir_all(to).map_err(|error| Error::io(to, error))?;
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        entries => entries.map_err(|error| Error::io(from, error))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| Error::io(from, error))?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            let (more, larger) = copy(&path, &target)?;
+            (files, bytes) = (files + more, bytes + larger);
+            continue;
+        }
+        // What the store is writing has a name of its own until it is whole.
+        if path.file_name().is_some_and(|name| name.to_string_lossy().contains('#')) {
+            continue;
+        }
+        match fs::hard_link(&path, &target).or_else(|_| fs::copy(&path, &target).map(drop)) {
+            Ok(()) => {}
+            // A file that was being written has its final name now, or is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Error::io(target, error)),
+        }
+        files += 1;
+        bytes += target.metadata().map_or(0, |metadata| metadata.len());
+    }
+    Ok((files, bytes))
+}
+
+/// How Postgres' programs reach the database. The password is not told to other users.
+fn connect(command: &mut Command, server: &Server) {
+    let options = &server.options;
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    command.env("PGHOST", socket.unwrap_or_else(|| options.get_host().into()));
+    command.env("PGPORT", options.get_port().to_string());
+    command.env("PGUSER", options.get_username());
+    command.env("PGDATABASE", options.get_database().unwrap_or_default());
+    if let Some(password) = &server.password {
+        command.env("PGPASSWORD", password);
+    }
+}
+
+async fn run(mut command: Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let ran = aside(move || Ok(command.output())).await?;
+    let output = ran.map_err(|error| Error::Invalid(format!("{program}: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let why = said.lines().next().unwrap_or("it failed");
+        return Err(Error::Invalid(format!("{program}: {why}")));
+    }
+    Ok(())
+}
+
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::Invalid(error.to_string())))
+}
