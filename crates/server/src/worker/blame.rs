@@ -1,13 +1,13 @@
-//! Which images may have killed a worker: those that its device was working on.
+//! Which images may have killed a worker: those that its device was working on, and those that were
+//! being prepared for it or encoded after it.
 //!
-//! Before each action the device writes their names over the worker's own small file, without a
-//! sync: the file outlives the process, which is all that it is for. The next worker reads the
+//! Before each action their names are written over the worker's own small file, without a sync: the file outlives the process, which is all that it is for. The next worker reads the
 //! files that are left.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -17,7 +17,24 @@ use crate::runtime::TaskId;
 #[derive(Debug)]
 pub(super) struct Blame {
     path: PathBuf,
-    file: Mutex<File>,
+    names: Mutex<Names>,
+}
+
+/// What the file says.
+#[derive(Debug)]
+struct Names {
+    file: File,
+    /// What the device works on.
+    device: Vec<TaskId>,
+    /// What is worked on beside it.
+    beside: Vec<TaskId>,
+}
+
+/// An image is worked on outside the device until this is dropped.
+#[derive(Debug)]
+pub(super) struct Beside<'a> {
+    blame: &'a Blame,
+    id: TaskId,
 }
 
 /// Bytes of one name: a job and a place in it.
@@ -28,26 +45,57 @@ impl Blame {
     pub(super) fn new(folder: &Path, lease: Uuid) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let path = folder.join(lease.to_string());
-        let file = Mutex::new(File::create(&path)?);
-        Ok(Self { path, file })
+        let file = File::create(&path)?;
+        let names = Mutex::new(Names { file, device: Vec::new(), beside: Vec::new() });
+        Ok(Self { path, names })
     }
 
-    /// The device is about to work on these.
+    /// The device is about to work on these, and on no others.
     pub(super) fn on(&self, ids: &[TaskId]) {
-        let mut bytes = Vec::with_capacity(4 + NAME * ids.len());
-        bytes.extend((ids.len() as u32).to_le_bytes());
-        for id in ids {
-            bytes.extend(id.job.as_bytes());
-            bytes.extend(id.index.to_le_bytes());
-        }
-        let file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Without it, what kills a worker is tried once more.
-        let _ = write_at_start(&file, &bytes);
+        let mut names = self.names();
+        names.device = ids.to_vec();
+        names.write();
+    }
+
+    /// An image is about to be worked on outside the device.
+    pub(super) fn beside(&self, id: TaskId) -> Beside<'_> {
+        let mut names = self.names();
+        names.beside.push(id);
+        names.write();
+        Beside { blame: self, id }
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The worker ends in order.
     pub(super) fn end(&self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        let mut names = self.blame.names();
+        if let Some(at) = names.beside.iter().position(|id| *id == self.id) {
+            names.beside.swap_remove(at);
+        }
+        names.write();
+    }
+}
+
+impl Names {
+    fn write(&self) {
+        let count = self.device.len() + self.beside.len();
+        let mut bytes = Vec::with_capacity(4 + NAME * count);
+        bytes.extend((count as u32).to_le_bytes());
+        for id in self.device.iter().chain(&self.beside) {
+            bytes.extend(id.job.as_bytes());
+            bytes.extend(id.index.to_le_bytes());
+        }
+        // Without it, what kills a worker is tried once more.
+        let _ = write_at_start(&self.file, &bytes);
     }
 }
 
@@ -104,6 +152,11 @@ mod tests {
         blame.on(&[id(1), id(2), id(3)]);
         blame.on(&[id(4)]);
         assert_eq!(left(&folder).0, [(Uuid::from_u128(7), 4)]);
+        let beside = blame.beside(id(5));
+        blame.on(&[]);
+        assert_eq!(left(&folder).0, [(Uuid::from_u128(7), 5)]);
+        drop(beside);
+        assert_eq!(left(&folder).0, []);
         blame.end();
         assert!(left(&folder).1.is_empty(), "it ended in order");
     }

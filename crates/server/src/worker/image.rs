@@ -1,6 +1,7 @@
 //! One image in the worker: from its stored plan to its publication.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::in_hand::InHand;
 use super::link::{DeviceEvent, FromWorker};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Watcher};
 use crate::catalogue::Catalogue;
 use crate::failpoints::reach;
 use crate::output;
@@ -33,6 +34,7 @@ pub(super) struct Images {
     pub(super) models_dir: Option<PathBuf>,
     pub(super) precision: Precision,
     pub(super) outbox: Outbox,
+    pub(super) watcher: Arc<Watcher>,
     pub(super) in_hand: InHand,
 }
 
@@ -107,6 +109,7 @@ impl Images {
     async fn make(&self, attempt: &Attempt) -> Result<Verdict, Bad> {
         let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
             .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
+        let preparing = self.watcher.blame.beside(id(attempt));
         reach("begin", &plan.plan.prompt);
         let source = source(&plan, self.models_dir.clone()).await?;
         let initial = match &plan.input {
@@ -133,6 +136,7 @@ impl Images {
             age: attempt.age.unsigned_abs(),
             previews: true,
         });
+        drop(preparing);
         self.follow(attempt, &plan, events).await
     }
 
@@ -224,9 +228,11 @@ impl Images {
         let (width, height) = image.dimensions();
         let prompt = &plan.plan.prompt;
         let (whole, precision) = (plan.clone(), self.precision);
+        let encoding = self.watcher.blame.beside(id(attempt));
         let png =
             blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
+        drop(encoding);
         let bytes = png.len() as u64;
         reach("before-put", prompt);
         let sha256 = self.artifacts.put(Kind::Image, png.clone()).await?;

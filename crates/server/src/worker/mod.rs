@@ -94,6 +94,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         models_dir: config.storage.models.clone(),
         precision: config.engine.precision,
         outbox: outbox.clone(),
+        watcher: watcher.clone(),
         in_hand: in_hand.clone(),
     };
     let lease = Lease::take(&database, lease, after, &blamed).await?;
