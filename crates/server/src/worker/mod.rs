@@ -21,6 +21,7 @@ use diffusion_jobs::database::Location;
 use diffusion_jobs::work::{Lease, Worker};
 use diffusion_jobs::{Artifacts, Database};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use self::blame::Blame;
@@ -57,8 +58,9 @@ const LOST: u8 = 3;
 /// # Errors
 /// It cannot begin.
 pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let mut inbox = BufReader::new(tokio::io::stdin()).lines();
-    let Some(ToWorker::Start { lease, after }) = next(&mut inbox).await else {
+    let (letters, mut inbox) = mpsc::channel(64);
+    tokio::spawn(listen(letters));
+    let Some(ToWorker::Start { lease, after }) = inbox.recv().await else {
         bail!("the worker is started by the server, which tells it what to do");
     };
     let location = config.storage.database()?;
@@ -111,7 +113,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         tokio::select! {
             _ = alive.tick() => outbox.send(FromWorker::Alive),
             () = lost.cancelled() => return Ok(ExitCode::from(LOST)),
-            message = next(&mut inbox) => match message {
+            message = inbox.recv() => match message {
                 Some(ToWorker::Wake) => worker.wake(),
                 Some(ToWorker::Cancel(job)) => in_hand.cancel(job),
                 Some(ToWorker::Start { .. }) => {}
@@ -140,6 +142,21 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     timeout(grace + PARTING, end).await.context("the worker could not hand over in time")??;
     watcher.blame.end();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Passes the server's messages on. When the server is gone, the worker ends in bounded time,
+/// whatever it waits for: a database may be gone too.
+async fn listen(letters: mpsc::Sender<ToWorker>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(message) = next(&mut lines).await {
+        if letters.send(message).await.is_err() {
+            return;
+        }
+    }
+    drop(letters);
+    tokio::time::sleep(PARTING).await;
+    tracing::error!("the server is gone, and the worker could not hand over in time");
+    std::process::exit(1);
 }
 
 /// The server's next message; `None` when it is gone. What is no message is left out.
