@@ -15,7 +15,6 @@ on_both!(
     poison,
     poison_amid_others,
     claimed_but_never_begun,
-    a_zombie_says_that_it_has_ended,
     stranded,
 );
 
@@ -89,20 +88,6 @@ async fn poison(fresh: &Fresh) {
     assert!(error.contains("its worker died 3 times"), "{error}");
     let next = bench.ask(1).await;
     assert_eq!(hand.next().await.attempt.job, next);
-}
-
-/// A zombie's verdict is not River's: its heir's claim stays.
-async fn a_zombie_says_that_it_has_ended(fresh: &Fresh) {
-    let bench = Bench::new(fresh).await;
-    let mut dead = Hand::start(fresh, 1).await;
-    let id = bench.ask(1).await;
-    let zombie = dead.next().await;
-    let mut heir = Hand::start_after(fresh, 1, Some(dead.lease)).await;
-    let claimed = heir.next().await;
-    zombie.end(Verdict::Ended);
-    dead.worker.lost().cancelled().await;
-    claimed.publish().await;
-    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
 /// An image that River has lost is found by the next heartbeat.

@@ -2,7 +2,6 @@
 
 mod bytes;
 mod failures;
-mod measure;
 mod memory;
 
 use std::collections::HashMap;
