@@ -26,6 +26,60 @@ pub struct Plan {
     pub seed: u64,
     /// For image-to-image, how far from the initial image to go: above 0, to 1.
     pub strength: Option<f64>,
+    /// How the prompts are read.
+    #[serde(default)]
+    pub text: TextOptions,
+    /// Noise of another seed, mixed in.
+    #[serde(default)]
+    pub variation: Option<Variation>,
+    /// For inpainting, what the masked part begins with; a mask comes with the initial image then.
+    #[serde(default)]
+    pub inpaint: Option<MaskedStart>,
+}
+
+/// How prompts become conditioning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextOptions {
+    /// What punctuation of a prompt means.
+    pub syntax: PromptSyntax,
+    /// Which of the text encoder's layers conditions, counted from its last, 1; the model's own if
+    /// none. (AUTOMATIC1111's "Clip skip".)
+    pub clip_skip: Option<u32>,
+}
+
+/// What punctuation of a prompt means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptSyntax {
+    /// Nothing: the words are read as they stand, and cut off after about 75 tokens, as diffusers
+    /// does.
+    #[default]
+    Plain,
+    /// As AUTOMATIC1111's web UI: `(a)`, `[a]`, `(a:1.2)`, `[a:b:0.5]`, `[a|b]`, `BREAK`, `\(`, in
+    /// chunks of 75 tokens without an end.
+    A1111,
+}
+
+/// Noise of another seed, mixed into the initial noise along the sphere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    /// Seed of the other noise.
+    pub seed: u64,
+    /// Its part: 0 is the plan's own noise, 1 the other.
+    pub strength: f64,
+}
+
+/// What the latent of the masked part begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskedStart {
+    /// The initial image, noised like the rest.
+    Image,
+    /// Noise alone.
+    Noise,
+    /// Zeros, noised.
+    Nothing,
 }
 
 /// The longest side, so that no product of sizes can overflow.
@@ -94,6 +148,9 @@ mod tests {
             scheduler: None,
             seed: 0,
             strength: None,
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         }
     }
 

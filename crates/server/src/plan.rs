@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use diffusion_jobs::request::{Inpaint, Resize};
 use serde::{Deserialize, Serialize};
 
 /// The stored plan of one image.
@@ -16,7 +17,23 @@ pub(crate) struct ImagePlan {
     /// plan's size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) input: Option<String>,
+    /// How that picture comes to the plan's size.
+    #[serde(default)]
+    pub(crate) resize: Resize,
+    /// The part of it that is repainted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mask: Option<StoredMask>,
     /// The rest.
     #[serde(flatten)]
     pub(crate) plan: diffusion_engine::Plan,
+}
+
+/// The part of the input that is repainted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredMask {
+    /// SHA-256 of its picture, as stored: white is repainted.
+    pub(crate) picture: String,
+    /// How.
+    #[serde(flatten)]
+    pub(crate) inpaint: Inpaint,
 }

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, fit};
-use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind, Source};
+use diffusion_engine::{
+    MaskedStart, ModelInfo, Options, Plan, PromptSyntax, Runtime, SchedulerKind, Source,
+    TextOptions, Variation,
+};
 use diffusion_jobs::artifacts::Kind as FileKind;
-use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
+use diffusion_jobs::request::{Fill, Input, Kind, MOST_IMAGES, Mask, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
@@ -19,7 +22,7 @@ use crate::batch::{Draws, output_names, random_seed};
 use crate::catalogue::Known;
 use crate::config::Config;
 use crate::dataset::{self, Picture, Pictures, Shelf, usable};
-use crate::plan::ImagePlan;
+use crate::plan::{ImagePlan, StoredMask};
 
 /// Steps where none are asked for.
 const STEPS: u32 = 30;
@@ -100,6 +103,10 @@ impl Resolver {
         request.check()?;
         let models = self.models(request).await?;
         let inputs = self.inputs(request).await?;
+        let mask = match &request.mask {
+            Some(mask) => Some(self.mask(mask).await?),
+            None => None,
+        };
         let seed = request.seed.unwrap_or_else(|| u64::from(random_seed()));
         let images = match request.kind {
             Kind::Random => draw(request, &models, &inputs, seed)?,
@@ -114,6 +121,8 @@ impl Resolver {
                 model: image.model,
                 folder: image.folder,
                 input: image.input,
+                resize: request.resize,
+                mask: mask.clone(),
                 plan: image.plan,
             };
             let plan = serde_json::to_value(plan);
@@ -125,7 +134,7 @@ impl Resolver {
         });
         Ok(NewJob {
             kind: request.kind.name().into(),
-            request: record(request, &inputs, seed),
+            request: record(request, &inputs, mask.as_ref(), seed),
             owner,
             priority: request.priority,
             images: stored.collect::<Result<_>>()?,
@@ -220,33 +229,43 @@ impl Resolver {
         }
         let mut inputs = Vec::new();
         for (i, input) in request.inputs.iter().enumerate() {
-            let of_field = |message: String| Error::field(format!("images[{i}]"), message);
-            let stored = match input {
-                Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
-                Input::Named(name) => {
-                    let row = match self.database.images().find_one(name).await {
-                        Ok(row) => row,
-                        Err(Error::NotFound { .. }) => {
-                            let why =
-                                format!("the data set has no image {name:?}; see /api/v1/images");
-                            return Err(of_field(why));
-                        }
-                        Err(Error::Conflict(why)) => return Err(of_field(why)),
-                        Err(error) => return Err(error),
-                    };
-                    let picture = self
-                        .pictures
-                        .find(&row.path)
-                        .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
-                    self.read(picture, &row.path, &row.name).await
-                }
-            };
-            inputs.push(stored.map_err(|error| match error {
-                error @ (Error::Invalid(_) | Error::Io { .. }) => of_field(error.to_string()),
-                error => error,
-            })?);
+            inputs.push(self.one(input, &format!("images[{i}]")).await?);
         }
         Ok(inputs)
+    }
+
+    /// A picture that is named or sent, stored; what is wrong with it is said of `field`.
+    async fn one(&self, input: &Input, field: &str) -> Result<Stored> {
+        let of_field = |message: String| Error::field(field, message);
+        let stored = match input {
+            Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
+            Input::Named(name) => {
+                let row = match self.database.images().find_one(name).await {
+                    Ok(row) => row,
+                    Err(Error::NotFound { .. }) => {
+                        let why = format!("the data set has no image {name:?}; see /api/v1/images");
+                        return Err(of_field(why));
+                    }
+                    Err(Error::Conflict(why)) => return Err(of_field(why)),
+                    Err(error) => return Err(error),
+                };
+                let picture = self
+                    .pictures
+                    .find(&row.path)
+                    .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
+                self.read(picture, &row.path, &row.name).await
+            }
+        };
+        stored.map_err(|error| match error {
+            error @ (Error::Invalid(_) | Error::Io { .. }) => of_field(error.to_string()),
+            error => error,
+        })
+    }
+
+    /// The part that is repainted, its picture stored.
+    async fn mask(&self, mask: &Mask) -> Result<StoredMask> {
+        let stored = self.one(&mask.picture, "mask").await?;
+        Ok(StoredMask { picture: stored.sha256, inpaint: mask.inpaint })
     }
 
     /// Reads a picture of the data set, and stores it.
@@ -317,8 +336,7 @@ fn combine(
         for prompt in &request.prompts {
             for &picture in &pictures {
                 for i in 0..request.count {
-                    let seed = seed.wrapping_add(u64::from(i));
-                    images.push(image(request, model, prompt, picture, seed)?);
+                    images.push(image(request, model, prompt, picture, seed, u64::from(i))?);
                 }
             }
         }
@@ -341,7 +359,7 @@ fn draw(
         .map(|(picture, i)| {
             let model = &models[draws.below(models.len())];
             let prompt = &request.prompts[draws.below(request.prompts.len())];
-            image(request, model, prompt, Some(picture), seed.wrapping_add(i))
+            image(request, model, prompt, Some(picture), seed, i)
         })
         .collect()
 }
@@ -361,7 +379,9 @@ fn image(
     prompt: &str,
     picture: Option<&Stored>,
     seed: u64,
+    nth: u64,
 ) -> Result<(Found, Drawn)> {
+    let seed = seed.wrapping_add(nth);
     let (height, width) = model.info.native_size();
     let (width, height) = match picture {
         Some(Stored { size: (from_width, from_height), .. }) => {
@@ -391,6 +411,21 @@ fn image(
         scheduler,
         seed,
         strength: picture.map(|_| request.strength.unwrap_or(STRENGTH)),
+        text: TextOptions {
+            syntax: match request.syntax {
+                Syntax::Plain => PromptSyntax::Plain,
+                Syntax::A1111 => PromptSyntax::A1111,
+            },
+            clip_skip: request.clip_skip,
+        },
+        variation: request
+            .variation
+            .map(|(other, strength)| Variation { seed: other.wrapping_add(nth), strength }),
+        inpaint: request.mask.as_ref().map(|mask| match mask.inpaint.fill {
+            Fill::Surround | Fill::Original => MaskedStart::Image,
+            Fill::LatentNoise => MaskedStart::Noise,
+            Fill::LatentNothing => MaskedStart::Nothing,
+        }),
     };
     let name = match picture {
         Some(picture) => picture.name.clone(),
@@ -408,7 +443,12 @@ fn image(
 }
 
 /// The request as it is kept: with its seed, and pictures by their hashes.
-fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value {
+fn record(
+    request: &Request,
+    inputs: &[Stored],
+    mask: Option<&StoredMask>,
+    seed: u64,
+) -> serde_json::Value {
     let images: Vec<_> =
         inputs.iter().map(|input| json!({ "path": input.path, "sha256": input.sha256 })).collect();
     json!({
@@ -426,5 +466,11 @@ fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value 
         "seed": seed,
         "count": request.count,
         "priority": request.priority,
+        "mask": mask,
+        "resize": request.resize,
+        "clip_skip": request.clip_skip,
+        "variation": request.variation.map(|(seed, strength)| Variation { seed, strength }),
+        "dialect": request.dialect.name(),
+        "label": request.label,
     })
 }

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use diffusion_jobs::request::{Input, Kind};
+use diffusion_jobs::request::{Dialect, Input, Kind};
 use diffusion_jobs::{Error, Request};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -137,6 +137,7 @@ pub(super) async fn initialize_diffusion(
             let inputs = draw.image_list.unwrap_or_default().into_iter().map(Input::Named);
             let request = Request {
                 inputs: inputs.collect(),
+                dialect: Dialect::Original,
                 ..Request::new(Kind::Random, draw.prompt_list)
             };
             let job = state.resolver.resolve(&request, identity.owner).await;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Model, Options, Plan, SchedulerKind, Source, generate};
+use diffusion_engine::{Model, Options, Plan, SchedulerKind, Source, TextOptions, generate};
 use uuid::Uuid;
 
 use super::schedule::Action;
@@ -135,6 +135,9 @@ fn plan(seed: u64) -> Plan {
         scheduler: None,
         seed,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 

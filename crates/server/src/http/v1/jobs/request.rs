@@ -164,9 +164,8 @@ impl TryFrom<NewJob> for Request {
                     .collect::<Result<_, _>>()?
             }
         };
+        let prompts = one_of(new.prompt, new.prompts, "prompt")?;
         Ok(Self {
-            kind: new.kind.into(),
-            prompts: one_of(new.prompt, new.prompts, "prompt")?,
             negative_prompt: new.negative_prompt.unwrap_or_default(),
             models: one_of(new.model, new.models, "model")?,
             inputs,
@@ -183,6 +182,7 @@ impl TryFrom<NewJob> for Request {
                 JobPriority::Normal => Priority::Normal,
                 JobPriority::Low => Priority::Low,
             },
+            ..Self::new(new.kind.into(), prompts)
         })
     }
 }
