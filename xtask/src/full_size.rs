@@ -172,6 +172,9 @@ mod tests {
                     scheduler: None,
                     seed: 0,
                     strength,
+                    text: diffusion_engine::TextOptions::default(),
+                    variation: None,
+                    inpaint: None,
                 };
                 let planned = info.memory(&runtime, &plan, 1).unwrap();
                 println!("{family:?}, strength {strength:?}: {} MiB", planned.total() >> 20);

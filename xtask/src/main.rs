@@ -1,6 +1,8 @@
 //! Tasks of the developers; `cargo xtask --help` lists them. One file for each.
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod full_size;
 mod fuzz;
 mod goldens;
@@ -28,6 +30,8 @@ enum Task {
     /// Test the training code of the demo models, in a Python environment below `target`
     Pocket,
     Bench(bench::Bench),
+    #[cfg(target_os = "linux")]
+    Chaos(chaos::Chaos),
     #[command(hide = true)]
     BenchEngine(bench::BenchEngine),
     FullSize(full_size::FullSize),
@@ -48,6 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Notebook => notebook::run()?,
         Task::Pocket => pocket::run()?,
         Task::Bench(bench) => bench.execute()?,
+        #[cfg(target_os = "linux")]
+        Task::Chaos(chaos) => chaos.execute()?,
         Task::BenchEngine(engine) => engine.execute()?,
         Task::FullSize(full_size) => full_size.execute()?,
         Task::Fuzz(fuzz) => fuzz.execute()?,

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+#[cfg(target_os = "linux")]
+use crate::chaos;
 use crate::{notebook, pocket, workspace};
 
 /// The checks that cargo runs: what they are called, and its arguments.
@@ -30,6 +32,11 @@ const DENY_VERSION: &str = "0.20.2";
 pub(crate) fn run() -> Result<()> {
     for (name, arguments) in CHECKS {
         check(name, workspace::cargo().args(arguments))?;
+    }
+    #[cfg(target_os = "linux")]
+    {
+        println!("== faults: cargo xtask chaos, briefly");
+        chaos::brief()?;
     }
     match cargo_deny()? {
         Some(mut deny) => check("dependencies", deny.args(DENY))?,

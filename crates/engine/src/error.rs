@@ -54,7 +54,16 @@ pub enum Error {
     #[error("image: {0}")]
     Image(String),
 
-    /// A request that cannot be carried out as asked (sizes, steps, strength, …).
+    /// A value of a plan that cannot be carried out.
+    #[error("{field} {message}")]
+    Plan {
+        /// Which of the plan's fields it is.
+        field: &'static str,
+        /// The value, and what would do.
+        message: String,
+    },
+
+    /// Something else that cannot be done as asked.
     #[error("{0}")]
     Invalid(String),
 
@@ -79,6 +88,11 @@ impl Error {
     /// An I/O error with its path.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// A value of a plan that is out of range.
+    pub(crate) fn plan(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Plan { field, message: message.into() }
     }
 
     /// A file that is not what it should be.

@@ -131,11 +131,11 @@ impl ModelInfo {
     pub fn check(&self, plan: &Plan) -> Result<()> {
         plan.check(self.multiple())?;
         let least = self.least_side();
-        if plan.width.min(plan.height) < least {
-            return Err(Error::Invalid(format!(
-                "{}×{}: sides of this model are {least} at least",
-                plan.width, plan.height
-            )));
+        for (name, side) in [("width", plan.width), ("height", plan.height)] {
+            if side < least {
+                let message = format!("{side}: sides of this model are {least} at least");
+                return Err(Error::plan(name, message));
+            }
         }
         let scheduler = schedulers::build(&self.scheduler, plan.scheduler, plan.steps)?;
         if let Some(strength) = plan.strength {

@@ -29,7 +29,7 @@ pub use memory::MemoryPlan;
 pub use model::Model;
 pub use ops::Precision;
 pub use pipeline::generate;
-pub use plan::Plan;
+pub use plan::{MaskedStart, Plan, PromptSyntax, TextOptions, Variation};
 pub use required::{Required, required_tensors};
 pub use runtime::{Options, Runtime};
 pub use sample::Sample;

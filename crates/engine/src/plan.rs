@@ -26,6 +26,60 @@ pub struct Plan {
     pub seed: u64,
     /// For image-to-image, how far from the initial image to go: above 0, to 1.
     pub strength: Option<f64>,
+    /// How the prompts are read.
+    #[serde(default)]
+    pub text: TextOptions,
+    /// Noise of another seed, mixed in.
+    #[serde(default)]
+    pub variation: Option<Variation>,
+    /// For inpainting, what the masked part begins with; a mask comes with the initial image then.
+    #[serde(default)]
+    pub inpaint: Option<MaskedStart>,
+}
+
+/// How prompts become conditioning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextOptions {
+    /// What punctuation of a prompt means.
+    pub syntax: PromptSyntax,
+    /// Which of the text encoder's layers conditions, counted from its last, 1; the model's own if
+    /// none. (AUTOMATIC1111's "Clip skip".)
+    pub clip_skip: Option<u32>,
+}
+
+/// What punctuation of a prompt means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptSyntax {
+    /// Nothing: the words are read as they stand, and cut off after about 75 tokens, as diffusers
+    /// does.
+    #[default]
+    Plain,
+    /// As AUTOMATIC1111's web UI: `(a)`, `[a]`, `(a:1.2)`, `[a:b:0.5]`, `[a|b]`, `BREAK`, `\(`, in
+    /// chunks of 75 tokens without an end.
+    A1111,
+}
+
+/// Noise of another seed, mixed into the initial noise along the sphere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    /// Seed of the other noise.
+    pub seed: u64,
+    /// Its part: 0 is the plan's own noise, 1 the other.
+    pub strength: f64,
+}
+
+/// What the latent of the masked part begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskedStart {
+    /// The initial image, noised like the rest.
+    Image,
+    /// Noise alone.
+    Noise,
+    /// Zeros, noised.
+    Nothing,
 }
 
 /// The longest side, so that no product of sizes can overflow.
@@ -42,33 +96,32 @@ impl Plan {
         for (name, side) in [("width", self.width), ("height", self.height)] {
             if side == 0 || side > MAX_SIDE || !side.is_multiple_of(multiple) {
                 let down = (side.min(MAX_SIDE) / multiple * multiple).max(multiple);
-                return Err(Error::Invalid(format!(
-                    "{name} {side}: sides are multiples of {multiple} up to {MAX_SIDE}, for instance {down}"
-                )));
+                return Err(Error::plan(
+                    name,
+                    format!(
+                        "{side}: sides are multiples of {multiple} up to {MAX_SIDE}, for instance {down}"
+                    ),
+                ));
             }
         }
         if self.steps == 0 {
-            return Err(Error::Invalid("steps 0: at least 1 is needed".into()));
+            return Err(Error::plan("steps", "0: at least 1 is needed"));
         }
         if !self.guidance.is_finite() || self.guidance.abs() > 1000.0 {
-            return Err(Error::Invalid(format!(
-                "guidance {}: a number from 0 to 1000 is needed, usually 1 to 15",
-                self.guidance
-            )));
+            let message =
+                format!("{}: a number from 0 to 1000 is needed, usually 1 to 15", self.guidance);
+            return Err(Error::plan("guidance", message));
         }
         if let Some(strength) = self.strength
             && !(strength > 0.0 && strength <= 1.0)
         {
-            return Err(Error::Invalid(format!(
-                "strength {strength}: above 0, up to 1, is needed"
-            )));
+            let message = format!("{strength}: above 0, up to 1, is needed");
+            return Err(Error::plan("strength", message));
         }
-        for (name, text) in [("prompt", &self.prompt), ("negative prompt", &self.negative_prompt)] {
+        for (name, text) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {
-                return Err(Error::Invalid(format!(
-                    "the {name} has {} bytes; {MAX_PROMPT_BYTES} are allowed",
-                    text.len()
-                )));
+                let message = format!("has {} bytes; {MAX_PROMPT_BYTES} are allowed", text.len());
+                return Err(Error::plan(name, message));
             }
         }
         Ok(())
@@ -95,6 +148,9 @@ mod tests {
             scheduler: None,
             seed: 0,
             strength: None,
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use diffusion_engine::images::{Limits, RgbImage, decode_file, resize};
 use diffusion_engine::{
-    Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind, Source, generate,
+    Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind, Source, TextOptions, generate,
 };
 use support::goldens;
 
@@ -35,6 +35,9 @@ fn plan(prompt: &str, side: u32, seed: u64) -> Plan {
         scheduler: Some(SchedulerKind::Euler),
         seed,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 

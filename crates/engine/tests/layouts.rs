@@ -7,7 +7,7 @@
 mod folder;
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Model, Options, Plan, Runtime, Source, generate};
+use diffusion_engine::{Model, Options, Plan, Runtime, Source, TextOptions, generate};
 use folder::{
     Files, Folder, old_vae_attention, vae_attention_as_convolutions, with_text_model,
     without_text_model,
@@ -31,6 +31,9 @@ fn picture(folder: &Folder, options: Options) -> Vec<u8> {
         scheduler: None,
         seed: 42,
         strength: Some(0.7),
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     };
     let initial = RgbImage::from_fn(32, 24, |x, y| image::Rgb([x as u8 * 8, y as u8 * 10, 99]));
     let image = generate(&model, &plan, Some(&initial), |_| ControlFlow::Continue(())).unwrap();

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
     Error, MemoryPlan, Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind, Source,
-    build_identity, generate,
+    TextOptions, build_identity, generate,
 };
 use folder::Folder;
 use safetensors::tensor::Dtype;
@@ -57,6 +57,9 @@ impl Case {
             },
             seed: self.seed,
             strength: self.strength,
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         }
     }
 
@@ -101,6 +104,9 @@ fn plan(scheduler: SchedulerKind, guidance: f64, steps: usize, seed: u64) -> Pla
         scheduler: Some(scheduler),
         seed,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 

@@ -3,10 +3,11 @@
 //! `images/HASH.png`, `inputs/HASH`, `states/JOB-INDEX`. A file is written and synced before any
 //! row speaks of it; files of which no row speaks are swept.
 
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
@@ -15,10 +16,15 @@ use uuid::Uuid;
 
 use crate::{Error, Result};
 
+/// Files younger than this are not swept: their rows may be about to be written.
+pub(crate) const FRESH: TimeDelta = TimeDelta::hours(1);
+
 /// Where files are kept.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// Where files lie that are being written, if that is a folder.
+    folder: Option<PathBuf>,
 }
 
 /// What a stored file is for.
@@ -48,7 +54,7 @@ impl Artifacts {
     pub fn local(folder: &FilePath) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), folder: Some(folder.to_owned()) })
     }
 
     /// Stores a file and returns its hash. The same file may be stored again.
@@ -57,8 +63,18 @@ impl Artifacts {
     /// The storage is full or cannot be reached.
     pub async fn put(&self, kind: Kind, bytes: Bytes) -> Result<String> {
         let sha256 = sha256(&bytes);
-        // Written even where it exists: a sweep leaves alone what is new.
-        self.store.put(&kind.path(&sha256), PutPayload::from_bytes(bytes)).await?;
+        let path = kind.path(&sha256);
+        // Written again unless it is new: a sweep leaves alone what is new, and nothing else.
+        let is_new = match self.store.head(&path).await {
+            Ok(found) => {
+                found.size == bytes.len() as u64 && found.last_modified > Utc::now() - FRESH / 2
+            }
+            Err(object_store::Error::NotFound { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_new {
+            self.store.put(&path, PutPayload::from_bytes(bytes)).await?;
+        }
         Ok(sha256)
     }
 
@@ -124,6 +140,28 @@ impl Artifacts {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Removes what was being written when a process died, before `end`. (The store writes `NAME#N`
+    /// beside the file, and does not list it.)
+    pub(crate) async fn sweep_unfinished(&self, end: DateTime<Utc>) -> Result<u64> {
+        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        let sweep = move || {
+            let mut swept = 0;
+            for kind in ["images", "inputs", "states", "probes"] {
+                let entries = std::fs::read_dir(folder.join(kind)).into_iter().flatten();
+                for path in entries.flatten().map(|entry| entry.path()) {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    let modified = path.metadata().and_then(|metadata| metadata.modified());
+                    let is_old = modified.is_ok_and(|time| DateTime::<Utc>::from(time) < end);
+                    if name.contains('#') && is_old && std::fs::remove_file(&path).is_ok() {
+                        swept += 1;
+                    }
+                }
+            }
+            swept
+        };
+        Ok(tokio::task::spawn_blocking(sweep).await.unwrap_or(0))
     }
 
     /// Writes a small file and removes it: whether the storage takes files.

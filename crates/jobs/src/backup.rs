@@ -173,6 +173,10 @@ fn copy(from: &Path, to: &Path) -> Result<(u64, u64)> {
             (files, bytes) = (files + more, bytes + larger);
             continue;
         }
+        // What the store is writing has a name of its own until it is whole.
+        if path.file_name().is_some_and(|name| name.to_string_lossy().contains('#')) {
+            continue;
+        }
         match fs::hard_link(&path, &target).or_else(|_| fs::copy(&path, &target).map(drop)) {
             Ok(()) => {}
             // A file that was being written has its final name now, or is gone.

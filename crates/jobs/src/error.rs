@@ -101,12 +101,18 @@ impl Error {
         match self {
             Self::Database(error) => match error {
                 sqlx::Error::Database(error) => {
-                    // Postgres that shuts down or starts; SQLite that is busy, full or unreadable.
                     let code = error.code().unwrap_or_default();
-                    code.starts_with("57P")
-                        || code.starts_with("08")
-                        || code.starts_with("53")
-                        || matches!(&*code, "5" | "6" | "10" | "13" | "261" | "517" | "773")
+                    match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+                        // Busy, locked, unreadable or full; the low byte is the kind of the error.
+                        Some(_) => code
+                            .parse::<u32>()
+                            .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)),
+                        // Connection lost, out of resources, shutting down, not available yet, or
+                        // a transaction that was in the way of another.
+                        None => ["08", "53", "57P", "55P03", "40"]
+                            .iter()
+                            .any(|class| code.starts_with(class)),
+                    }
                 }
                 sqlx::Error::RowNotFound
                 | sqlx::Error::ColumnDecode { .. }

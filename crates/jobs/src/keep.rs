@@ -8,11 +8,12 @@ use futures_util::TryStreamExt as _;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 use uuid::Uuid;
 
+use crate::artifacts::FRESH;
 use crate::database::{Database, both};
 use crate::{Artifacts, Error, Result};
 
-/// Files younger than this are left alone: their rows may be about to be written.
-const FRESH: TimeDelta = TimeDelta::hours(1);
+/// What ended a moment ago is not removed for the quota: its client is about to look at it.
+const SPARED: TimeDelta = TimeDelta::minutes(10);
 
 /// How long `Idempotency-Key`s are kept.
 const KEYS_KEPT: TimeDelta = TimeDelta::hours(48);
@@ -70,14 +71,14 @@ impl Database {
         Ok(both!(self, pool => sqlx::query(jobs).bind(end).execute(pool).await?.rows_affected()))
     }
 
-    /// Removes the jobs that ended first until their images' files take `excess` bytes.
-    async fn make_room(&self, excess: u64) -> Result<u64> {
+    /// Removes the jobs that ended first, and before `end`, until their images' files take `excess` bytes.
+    async fn make_room(&self, excess: u64, end: DateTime<Utc>) -> Result<u64> {
         let select = "SELECT jobs.id, COALESCE(CAST(sum(bytes) AS BIGINT), 0) FROM jobs \
-                      JOIN job_images ON job_id = jobs.id WHERE jobs.finished_at IS NOT NULL \
+                      JOIN job_images ON job_id = jobs.id WHERE jobs.finished_at < $1 \
                       AND jobs.state NOT IN ('queued', 'running') \
                       GROUP BY jobs.id ORDER BY min(jobs.finished_at) LIMIT 1000";
         let jobs: Vec<(Uuid, i64)> =
-            both!(self, pool => sqlx::query_as(select).fetch_all(pool).await?);
+            both!(self, pool => sqlx::query_as(select).bind(end).fetch_all(pool).await?);
         let mut freed = 0;
         let mut removed = 0;
         for (job, bytes) in jobs {
@@ -126,8 +127,10 @@ pub async fn clean(
     let mut cleaned = Cleaned::default();
     for file in files {
         let is_old = |modified| modified < now - FRESH;
-        if kept.contains(file.location.as_ref()) || !is_old(file.last_modified) {
-            cleaned.bytes += file.size;
+        let is_kept = kept.contains(file.location.as_ref());
+        // What is about to be swept is not weighed against the quota once more.
+        cleaned.bytes += if is_kept { file.size } else { 0 };
+        if is_kept || !is_old(file.last_modified) {
             continue;
         }
         // Stored once more since it was listed?
@@ -142,7 +145,8 @@ pub async fn clean(
     if let Some(excess) = quota.and_then(|quota| cleaned.bytes.checked_sub(quota))
         && excess > 0
     {
-        cleaned.jobs = database.make_room(excess).await?;
+        cleaned.jobs = database.make_room(excess, now - SPARED).await?;
     }
+    cleaned.files += artifacts.sweep_unfinished(now - FRESH).await?;
     Ok(cleaned)
 }

@@ -1,6 +1,7 @@
 //! A request, whatever dialect it came in: what is asked, before anything is looked up.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Priority, Result};
 
@@ -35,6 +36,93 @@ pub enum Input {
     Data(Bytes),
 }
 
+/// Which API a request came through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ours, `/api/v1`.
+    #[default]
+    Native,
+    /// The original's.
+    Original,
+    /// OpenAI's Images API.
+    OpenAi,
+    /// AUTOMATIC1111's.
+    A1111,
+}
+
+impl Dialect {
+    /// The name in the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Original => "original",
+            Self::OpenAi => "openai",
+            Self::A1111 => "a1111",
+        }
+    }
+}
+
+/// How a picture comes to the size of the image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// Squashed or stretched.
+    #[default]
+    Stretch,
+    /// Its middle, as large as it fits.
+    Crop,
+    /// Whole, with its edges drawn out around it.
+    Pad,
+}
+
+/// What the repainted part of a picture begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fill {
+    /// The colours around it.
+    Surround,
+    /// What is there.
+    #[default]
+    Original,
+    /// Noise.
+    LatentNoise,
+    /// An empty latent.
+    LatentNothing,
+}
+
+/// How the repainted part of a picture is treated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inpaint {
+    /// Whether what the mask leaves out is repainted instead.
+    pub invert: bool,
+    /// Deviation in pixels of the picture by which the mask's edge is softened.
+    pub blur: f64,
+    /// What it begins with.
+    pub fill: Fill,
+    /// Repaints the part alone at the full size of the image, with so many pixels around it.
+    pub only_masked: Option<u32>,
+}
+
+/// The part of the pictures that is repainted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mask {
+    /// White is repainted, black is kept; brought to the size of the picture.
+    pub picture: Input,
+    /// How.
+    pub inpaint: Inpaint,
+}
+
+/// How prompts are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Syntax {
+    /// As they stand.
+    #[default]
+    Plain,
+    /// With AUTOMATIC1111's weights and schedules.
+    A1111,
+}
+
 /// What is asked. What is not given takes the default of the kind or of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -66,6 +154,20 @@ pub struct Request {
     pub count: u32,
     /// Its place among the owner's.
     pub priority: Priority,
+    /// The part of the pictures that is repainted; all of them if none.
+    pub mask: Option<Mask>,
+    /// How pictures come to the size of the image.
+    pub resize: Resize,
+    /// How prompts are read.
+    pub syntax: Syntax,
+    /// Which of the text encoder's layers conditions, counted from its last, 1.
+    pub clip_skip: Option<u32>,
+    /// Seed of the noise that is mixed in for the first image, and its part, 0 to 1.
+    pub variation: Option<(u64, f64)>,
+    /// The API that it came through.
+    pub dialect: Dialect,
+    /// What the client calls it.
+    pub label: Option<String>,
 }
 
 /// Images that one job may have.
@@ -91,6 +193,13 @@ impl Request {
             seed: None,
             count: 1,
             priority: Priority::Normal,
+            mask: None,
+            resize: Resize::default(),
+            syntax: Syntax::default(),
+            clip_skip: None,
+            variation: None,
+            dialect: Dialect::default(),
+            label: None,
         }
     }
 
@@ -103,12 +212,29 @@ impl Request {
         if self.prompts.is_empty() {
             return wrong("prompt", "a prompt is needed");
         }
+        let named = self.inputs.iter().enumerate().filter_map(|(i, input)| match input {
+            Input::Named(name) => Some((format!("images[{i}]"), name)),
+            Input::Data(_) => None,
+        });
+        let models = self.models.iter().enumerate().map(|(i, name)| (format!("models[{i}]"), name));
+        let prompts = self.prompts.iter().chain([&self.negative_prompt]);
+        let prompts = prompts.map(|text| ("prompt".to_owned(), text));
+        let label = self.label.iter().map(|text| ("label".to_owned(), text));
+        for (field, text) in prompts.chain(models).chain(named).chain(label) {
+            // No column of Postgres holds it.
+            if text.contains('\0') {
+                return Err(Error::field(field, "a text may not hold the character NUL"));
+            }
+        }
         match self.kind {
             Kind::TextToImage if !self.inputs.is_empty() => {
                 return wrong("init_image", "txt2img starts from no picture; ask for img2img");
             }
             Kind::TextToImage if self.strength.is_some() => {
                 return wrong("strength", "txt2img has none; ask for img2img");
+            }
+            Kind::TextToImage | Kind::Random if self.mask.is_some() => {
+                return wrong("mask", "only img2img repaints a part; ask for it");
             }
             Kind::ImageToImage if self.inputs.is_empty() => {
                 return wrong("init_image", "img2img starts from a picture");
@@ -122,6 +248,16 @@ impl Request {
                 "steps",
                 format!("{steps} is not between 1 and {MOST_STEPS}"),
             ));
+        }
+        if let Some(mask) = &self.mask
+            && !(0.0..=256.0).contains(&mask.inpaint.blur)
+        {
+            return wrong("mask_blur", "0 to 256 pixels are possible");
+        }
+        if let Some((_, part)) = self.variation
+            && !(0.0..=1.0).contains(&part)
+        {
+            return wrong("variation_strength", "a part from 0 to 1 is needed");
         }
         if self.count == 0 || self.count as usize > MOST_IMAGES {
             let message = format!("{} is not between 1 and {MOST_IMAGES}", self.count);
@@ -150,6 +286,8 @@ mod tests {
             (Request { steps: Some(0), ..ask(Kind::Random) }, "steps"),
             (Request { steps: Some(1001), ..ask(Kind::Random) }, "steps"),
             (Request { count: 0, ..ask(Kind::Random) }, "count"),
+            (Request::new(Kind::Random, vec!["a\0".into()]), "prompt"),
+            (Request { models: vec!["\0".into()], ..ask(Kind::Random) }, "models[0]"),
         ] {
             let error = request.check().unwrap_err();
             assert!(

@@ -67,6 +67,14 @@ impl Live {
         self.modify(job, |view| view.changes += 1);
     }
 
+    /// An image has ended: nothing is shown of its making any more.
+    pub(crate) fn ended(&self, job: Uuid, index: i32) {
+        self.modify(job, |view| {
+            view.images.remove(&index);
+            view.changes += 1;
+        });
+    }
+
     /// An image has made a step.
     pub(crate) fn step(&self, job: Uuid, index: i32, done: usize, total: usize, seconds: f64) {
         self.modify(job, |view| {
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!((view.images[&0].done, view.changes), (2, 1));
         assert_eq!(view.images[&0].preview.as_deref(), Some("png"));
         assert!(!followed.has_changed().unwrap());
+        live.ended(job, 0);
+        assert_eq!((live.view(job).images.len(), live.view(job).changes), (0, 2));
         assert_eq!(live.view(Uuid::from_u128(1)).images.len(), 0);
     }
 }

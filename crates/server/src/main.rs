@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod dataset;
 mod embedded;
+mod failpoints;
 mod housekeeping;
 mod http;
 mod interrupt;

@@ -99,6 +99,8 @@ fn sampler_name(kind: SchedulerKind) -> (&'static str, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
+    use diffusion_engine::TextOptions;
+
     use super::*;
 
     #[test]
@@ -113,6 +115,9 @@ mod tests {
             scheduler: Some(SchedulerKind::DpmPp2mKarras),
             seed: 1,
             strength: Some(0.8),
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(

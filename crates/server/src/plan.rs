@@ -1,5 +1,8 @@
 //! What is stored of an image before it is made: all that decides its bytes.
 
+use std::path::PathBuf;
+
+use diffusion_jobs::request::{Inpaint, Resize};
 use serde::{Deserialize, Serialize};
 
 /// The stored plan of one image.
@@ -7,11 +10,30 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct ImagePlan {
     /// The model's name.
     pub(crate) model: String,
+    /// The folder that it was found in; none for a model in the binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<PathBuf>,
     /// SHA-256 of the picture that it is drawn from, as stored; the picture is brought to the
     /// plan's size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) input: Option<String>,
+    /// How that picture comes to the plan's size.
+    #[serde(default)]
+    pub(crate) resize: Resize,
+    /// The part of it that is repainted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mask: Option<StoredMask>,
     /// The rest.
     #[serde(flatten)]
     pub(crate) plan: diffusion_engine::Plan,
+}
+
+/// The part of the input that is repainted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredMask {
+    /// SHA-256 of its picture, as stored: white is repainted.
+    pub(crate) picture: String,
+    /// How.
+    #[serde(flatten)]
+    pub(crate) inpaint: Inpaint,
 }

@@ -7,18 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, fit};
-use diffusion_engine::{ModelInfo, Options, Plan, Runtime, SchedulerKind};
+use diffusion_engine::{
+    MaskedStart, ModelInfo, Options, Plan, PromptSyntax, Runtime, SchedulerKind, Source,
+    TextOptions, Variation,
+};
 use diffusion_jobs::artifacts::Kind as FileKind;
-use diffusion_jobs::request::{Input, Kind, MOST_IMAGES};
+use diffusion_jobs::request::{Fill, Input, Kind, MOST_IMAGES, Mask, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::batch::{Draws, output_names, random_seed};
 use crate::catalogue::Known;
 use crate::config::Config;
-use crate::dataset::{self, Pictures, Shelf, usable};
-use crate::plan::ImagePlan;
+use crate::dataset::{self, Picture, Pictures, Shelf, usable};
+use crate::plan::{ImagePlan, StoredMask};
 
 /// Steps where none are asked for.
 const STEPS: u32 = 30;
@@ -28,6 +32,9 @@ const RANDOM_STEPS: u32 = 50;
 const GUIDANCE: f64 = 7.5;
 /// Strength where none is asked for.
 const STRENGTH: f64 = 0.8;
+
+/// Pictures of the data set that are read at once.
+const AT_ONCE: usize = 4;
 
 /// What resolving looks up.
 #[derive(Debug)]
@@ -45,6 +52,8 @@ pub(crate) struct Resolver {
 #[derive(Debug, Clone)]
 struct Found {
     name: String,
+    /// Where it lies, unless it is in the binary.
+    folder: Option<PathBuf>,
     info: Arc<ModelInfo>,
 }
 
@@ -94,6 +103,10 @@ impl Resolver {
         request.check()?;
         let models = self.models(request).await?;
         let inputs = self.inputs(request).await?;
+        let mask = match &request.mask {
+            Some(mask) => Some(self.mask(mask).await?),
+            None => None,
+        };
         let seed = request.seed.unwrap_or_else(|| u64::from(random_seed()));
         let images = match request.kind {
             Kind::Random => draw(request, &models, &inputs, seed)?,
@@ -104,7 +117,14 @@ impl Resolver {
         }
         let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
         let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
-            let plan = ImagePlan { model: image.model, input: image.input, plan: image.plan };
+            let plan = ImagePlan {
+                model: image.model,
+                folder: image.folder,
+                input: image.input,
+                resize: request.resize,
+                mask: mask.clone(),
+                plan: image.plan,
+            };
             let plan = serde_json::to_value(plan);
             Ok(NewImage {
                 plan: plan.map_err(|error| Error::Invalid(error.to_string()))?,
@@ -114,7 +134,7 @@ impl Resolver {
         });
         Ok(NewJob {
             kind: request.kind.name().into(),
-            request: record(request, &inputs, seed),
+            request: record(request, &inputs, mask.as_ref(), seed),
             owner,
             priority: request.priority,
             images: stored.collect::<Result<_>>()?,
@@ -134,13 +154,14 @@ impl Resolver {
             }
             if found.is_empty() {
                 let message = "no model is available: see /api/v1/models, and add one";
-                return Err(Error::field("model", message));
+                return Err(Error::field("models", message));
             }
             return Ok(found);
         }
         let mut found = Vec::new();
-        for name in &request.models {
-            let refuse = |why: String| Error::field("model", format!("{name:?} {why}"));
+        for (i, name) in request.models.iter().enumerate() {
+            let field = format!("models[{i}]");
+            let refuse = |why: String| Error::field(field.clone(), format!("{name:?} {why}"));
             let known = match self.database.models().find_one(name).await {
                 Ok(row) => {
                     shelf.known(&row).map_err(|why| refuse(format!("is not available: {why}")))?
@@ -149,7 +170,7 @@ impl Resolver {
                     .named(name)
                     .cloned()
                     .ok_or_else(|| refuse("is not known here; see /api/v1/models".into()))?,
-                Err(Error::Conflict(why)) => return Err(Error::field("model", why)),
+                Err(Error::Conflict(why)) => return Err(Error::field(field, why)),
                 Err(error) => return Err(error),
             };
             let usable = self.found(known);
@@ -173,7 +194,11 @@ impl Resolver {
                 infos.entry(key).or_insert(info).clone()
             }
         };
-        Ok(Found { name: known.name, info })
+        let folder = match known.source {
+            Source::Folder(folder) => Some(folder.canonicalize().unwrap_or(folder)),
+            Source::Embedded { .. } => None,
+        };
+        Ok(Found { name: known.name, folder, info })
     }
 
     /// The pictures that are named or sent, or the whole data set; each stored.
@@ -182,61 +207,73 @@ impl Resolver {
             if request.kind != Kind::Random {
                 return Ok(Vec::new());
             }
-            let mut inputs = Vec::new();
-            for (row, picture) in dataset::images_at_hand(&self.database, &self.pictures).await? {
-                let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                let stored = match bytes {
-                    Ok(bytes) => self.store(bytes.into(), Some(row.path.clone()), &row.name).await,
-                    Err(error) => Err(Error::io(&row.path, error)),
-                };
+            let rows = dataset::images_at_hand(&self.database, &self.pictures).await?;
+            few(rows.len().saturating_mul(request.count as usize))?;
+            let stored = rows.into_iter().map(async |(row, picture)| {
+                let stored = self.read(picture, &row.path, &row.name).await;
+                // One that cannot be read costs only itself: it is no longer available.
                 match stored {
-                    Ok(stored) => inputs.push(stored),
-                    // One that cannot be read costs only itself: it is no longer available.
-                    Err(error) => tracing::warn!(image = row.path, %error, "left out of the draw"),
+                    Err(error @ (Error::Invalid(_) | Error::Io { .. })) => {
+                        tracing::warn!(image = row.path, %error, "left out of the draw");
+                        Ok(None)
+                    }
+                    stored => stored.map(Some),
                 }
-            }
+            });
+            let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).try_collect().await?;
+            let inputs: Vec<Stored> = stored.into_iter().flatten().collect();
             if inputs.is_empty() {
                 return Err(Error::field("images", "no image of the data set is available"));
             }
             return Ok(inputs);
         }
-        let field = |i: usize| match request.inputs.len() {
-            1 => "init_image".to_owned(),
-            _ => format!("images[{i}]"),
-        };
         let mut inputs = Vec::new();
         for (i, input) in request.inputs.iter().enumerate() {
-            let of_field = |message: String| Error::field(field(i), message);
-            let stored = match input {
-                Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
-                Input::Named(name) => {
-                    let row = match self.database.images().find_one(name).await {
-                        Ok(row) => row,
-                        Err(Error::NotFound { .. }) => {
-                            let why =
-                                format!("the data set has no image {name:?}; see /api/v1/images");
-                            return Err(of_field(why));
-                        }
-                        Err(Error::Conflict(why)) => return Err(of_field(why)),
-                        Err(error) => return Err(error),
-                    };
-                    let picture = self
-                        .pictures
-                        .find(&row.path)
-                        .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
-                    let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
-                    let bytes = bytes.map_err(std::io::Error::other).and_then(|bytes| bytes);
-                    let bytes = bytes.map_err(|error| of_field(error.to_string()))?;
-                    self.store(bytes.into(), Some(row.path.clone()), &row.name).await
-                }
-            };
-            inputs.push(stored.map_err(|error| match error {
-                Error::Invalid(message) => of_field(message),
-                error => error,
-            })?);
+            inputs.push(self.one(input, &format!("images[{i}]")).await?);
         }
         Ok(inputs)
+    }
+
+    /// A picture that is named or sent, stored; what is wrong with it is said of `field`.
+    async fn one(&self, input: &Input, field: &str) -> Result<Stored> {
+        let of_field = |message: String| Error::field(field, message);
+        let stored = match input {
+            Input::Data(bytes) => self.store(bytes.clone(), None, "image").await,
+            Input::Named(name) => {
+                let row = match self.database.images().find_one(name).await {
+                    Ok(row) => row,
+                    Err(Error::NotFound { .. }) => {
+                        let why = format!("the data set has no image {name:?}; see /api/v1/images");
+                        return Err(of_field(why));
+                    }
+                    Err(Error::Conflict(why)) => return Err(of_field(why)),
+                    Err(error) => return Err(error),
+                };
+                let picture = self
+                    .pictures
+                    .find(&row.path)
+                    .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
+                self.read(picture, &row.path, &row.name).await
+            }
+        };
+        stored.map_err(|error| match error {
+            error @ (Error::Invalid(_) | Error::Io { .. }) => of_field(error.to_string()),
+            error => error,
+        })
+    }
+
+    /// The part that is repainted, its picture stored.
+    async fn mask(&self, mask: &Mask) -> Result<StoredMask> {
+        let stored = self.one(&mask.picture, "mask").await?;
+        Ok(StoredMask { picture: stored.sha256, inpaint: mask.inpaint })
+    }
+
+    /// Reads a picture of the data set, and stores it.
+    async fn read(&self, picture: Picture, path: &str, name: &str) -> Result<Stored> {
+        let bytes = tokio::task::spawn_blocking(move || picture.read()).await;
+        let bytes = bytes.map_err(std::io::Error::other).flatten();
+        let bytes = bytes.map_err(|error| Error::io(path, error))?;
+        self.store(bytes.into(), Some(path.to_owned()), name).await
     }
 
     /// Decodes a picture once, and stores it as it came.
@@ -256,7 +293,10 @@ impl Resolver {
 
     /// Refuses what the model cannot do, and what does not fit into memory.
     fn check(&self, model: &Found, plan: &Plan) -> Result<()> {
-        let refused = |error: diffusion_engine::Error| Error::Invalid(error.to_string());
+        let refused = |error: diffusion_engine::Error| match error {
+            diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
+            error => Error::Invalid(error.to_string()),
+        };
         model.info.check(plan).map_err(refused)?;
         if let Some(limit) = self.engine.options().memory_limit {
             let planned = model.info.memory(&self.engine, plan, 1).map_err(refused)?;
@@ -272,6 +312,7 @@ impl Resolver {
 /// An image to be.
 struct Drawn {
     model: String,
+    folder: Option<PathBuf>,
     input: Option<String>,
     input_path: Option<String>,
     /// What its file name is made of.
@@ -295,8 +336,7 @@ fn combine(
         for prompt in &request.prompts {
             for &picture in &pictures {
                 for i in 0..request.count {
-                    let seed = seed.wrapping_add(u64::from(i));
-                    images.push(image(request, model, prompt, picture, seed)?);
+                    images.push(image(request, model, prompt, picture, seed, u64::from(i))?);
                 }
             }
         }
@@ -319,7 +359,7 @@ fn draw(
         .map(|(picture, i)| {
             let model = &models[draws.below(models.len())];
             let prompt = &request.prompts[draws.below(request.prompts.len())];
-            image(request, model, prompt, Some(picture), seed.wrapping_add(i))
+            image(request, model, prompt, Some(picture), seed, i)
         })
         .collect()
 }
@@ -339,13 +379,15 @@ fn image(
     prompt: &str,
     picture: Option<&Stored>,
     seed: u64,
+    nth: u64,
 ) -> Result<(Found, Drawn)> {
+    let seed = seed.wrapping_add(nth);
     let (height, width) = model.info.native_size();
     let (width, height) = match picture {
         Some(Stored { size: (from_width, from_height), .. }) => {
             let area = u64::from(width) * u64::from(height);
             fit(*from_width, *from_height, area, model.info.multiple())
-                .map_err(|error| Error::field("init_image", error.to_string()))?
+                .map_err(|error| Error::field("images", error.to_string()))?
         }
         None => (width, height),
     };
@@ -369,6 +411,21 @@ fn image(
         scheduler,
         seed,
         strength: picture.map(|_| request.strength.unwrap_or(STRENGTH)),
+        text: TextOptions {
+            syntax: match request.syntax {
+                Syntax::Plain => PromptSyntax::Plain,
+                Syntax::A1111 => PromptSyntax::A1111,
+            },
+            clip_skip: request.clip_skip,
+        },
+        variation: request
+            .variation
+            .map(|(other, strength)| Variation { seed: other.wrapping_add(nth), strength }),
+        inpaint: request.mask.as_ref().map(|mask| match mask.inpaint.fill {
+            Fill::Surround | Fill::Original => MaskedStart::Image,
+            Fill::LatentNoise => MaskedStart::Noise,
+            Fill::LatentNothing => MaskedStart::Nothing,
+        }),
     };
     let name = match picture {
         Some(picture) => picture.name.clone(),
@@ -376,6 +433,7 @@ fn image(
     };
     let drawn = Drawn {
         model: model.name.clone(),
+        folder: model.folder.clone(),
         input: picture.map(|picture| picture.sha256.clone()),
         input_path: picture.and_then(|picture| picture.path.clone()),
         name,
@@ -385,7 +443,12 @@ fn image(
 }
 
 /// The request as it is kept: with its seed, and pictures by their hashes.
-fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value {
+fn record(
+    request: &Request,
+    inputs: &[Stored],
+    mask: Option<&StoredMask>,
+    seed: u64,
+) -> serde_json::Value {
     let images: Vec<_> =
         inputs.iter().map(|input| json!({ "path": input.path, "sha256": input.sha256 })).collect();
     json!({
@@ -403,5 +466,11 @@ fn record(request: &Request, inputs: &[Stored], seed: u64) -> serde_json::Value 
         "seed": seed,
         "count": request.count,
         "priority": request.priority,
+        "mask": mask,
+        "resize": request.resize,
+        "clip_skip": request.clip_skip,
+        "variation": request.variation.map(|(seed, strength)| Variation { seed, strength }),
+        "dialect": request.dialect.name(),
+        "label": request.label,
     })
 }

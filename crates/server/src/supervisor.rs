@@ -12,6 +12,7 @@ use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,6 +24,9 @@ use crate::worker::link::{FromWorker, ToWorker};
 
 /// A worker that has said nothing for this long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// A worker that is not ready for this long hangs; it may wait for an earlier one to end.
+const START: Duration = Duration::from_secs(180);
 
 /// The longest pause before a worker that died soon after its start is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -39,6 +43,7 @@ const WAITING: usize = 256;
 pub(crate) struct Supervisor {
     messages: mpsc::Sender<ToWorker>,
     ready: watch::Receiver<bool>,
+    ended: CancellationToken,
 }
 
 /// The command line of the worker.
@@ -66,8 +71,14 @@ impl Supervisor {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (messages, waiting) = mpsc::channel(WAITING);
         let (is_ready, ready) = watch::channel(false);
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
         let keeper = Keeper { command, listeners, is_ready, stop, grace };
-        (Self { messages, ready }, tokio::spawn(keeper.keep(waiting)))
+        let kept = async move {
+            keeper.keep(waiting).await;
+            drop(end);
+        };
+        (Self { messages, ready, ended }, tokio::spawn(kept))
     }
 
     /// Tells the worker that the queue has something new.
@@ -78,6 +89,11 @@ impl Supervisor {
     /// Tells the worker that a job was cancelled.
     pub(crate) fn cancel(&self, job: Uuid) {
         let _ = self.messages.try_send(ToWorker::Cancel(job));
+    }
+
+    /// Returns when there is no worker any more, and none will come.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Whether a worker claims images.
@@ -101,11 +117,14 @@ impl Keeper {
         while !self.stop.is_cancelled() {
             let lease = Uuid::new_v4();
             let started = Instant::now();
+            self.is_ready.send_replace(false);
             if let Err(error) = self.attend(lease, after, &mut messages).await {
                 tracing::error!(error = format!("{error:#}"), "the worker cannot be started");
             }
-            self.is_ready.send_replace(false);
-            after = Some(lease);
+            // One that never took its lease leaves its predecessor's to be ended.
+            if self.is_ready.send_replace(false) {
+                after = Some(lease);
+            }
             if self.stop.is_cancelled() {
                 return;
             }
@@ -148,19 +167,23 @@ impl Keeper {
                     _ => break,
                 },
                 Some(message) = messages.recv(), if stopping.is_none() => {
-                    if send(&mut input, &message).await.is_err() {
+                    // One that no longer reads fills the pipe in the end.
+                    if !matches!(timeout(SILENCE, send(&mut input, &message)).await, Ok(Ok(()))) {
+                        tracing::error!("the worker does not listen: it is killed");
+                        let _ = child.start_kill();
                         break;
                     }
                 }
                 () = self.stop.cancelled(), if stopping.is_none() => {
                     stopping = Some(Instant::now());
                     // One that no longer listens is killed below.
-                    let _ = send(&mut input, &ToWorker::Stop).await;
+                    let _ = timeout(SILENCE, send(&mut input, &ToWorker::Stop)).await;
                 }
                 _ = look.tick() => {
                     // An action that is at hand when the grace ends is finished first.
                     let late = stopping.is_some_and(|since| since.elapsed() > self.grace + SILENCE);
-                    if late || (self.is_ready() && heard.elapsed() > SILENCE) {
+                    let silence = if self.is_ready() { SILENCE } else { START };
+                    if late || heard.elapsed() > silence {
                         tracing::error!("the worker does not answer: it is killed");
                         child.start_kill()?;
                         break;
@@ -168,7 +191,14 @@ impl Keeper {
                 }
             }
         }
-        let status = child.wait().await?;
+        drop(input);
+        let status = match timeout(SILENCE, child.wait()).await {
+            Ok(status) => status?,
+            Err(_) => {
+                child.start_kill()?;
+                child.wait().await?
+            }
+        };
         tracing::info!(%status, "the worker has ended");
         Ok(())
     }
@@ -203,6 +233,7 @@ impl Keeper {
                 self.listeners.pace.finished(Instant::now(), seconds)
             }
             Ok(FromWorker::Changed(job)) => self.listeners.live.changed(job),
+            Ok(FromWorker::Ended { job, index }) => self.listeners.live.ended(job, index),
             Ok(FromWorker::Step { job, index, done, total, seconds }) => {
                 self.listeners.live.step(job, index, done, total, seconds);
             }
@@ -217,6 +248,7 @@ impl Keeper {
 async fn send(input: &mut ChildStdin, message: &ToWorker) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    input.write_all(&line).await?;
+    // One that does not read is as good as dead.
+    timeout(ALIVE, input.write_all(&line)).await.context("the worker does not listen")??;
     Ok(input.flush().await?)
 }

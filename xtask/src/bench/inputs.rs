@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use diffusion_engine::noise::Generator;
 use diffusion_engine::tokenizer::Tokenizer;
-use diffusion_engine::{Plan, SchedulerKind, Source};
+use diffusion_engine::{Plan, SchedulerKind, Source, TextOptions};
 use serde::{Deserialize, Serialize};
 
 /// Steps of the whole image.
@@ -79,6 +79,9 @@ impl Inputs {
             scheduler: Some(SchedulerKind::Ddim),
             seed: SEED,
             strength: None,
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         }
     }
 }

@@ -105,9 +105,9 @@ impl Reader {
         Error::malformed(&self.path, message)
     }
 
-    /// That the file, right or not, does not suit what is asked for.
+    /// That the file, right or not, does not suit the number of steps that is asked for.
     pub fn unsuited(&self, message: impl std::fmt::Display) -> Error {
-        Error::Invalid(format!("{}: {message}", self.path.display()))
+        Error::plan("steps", format!("({}): {message}", self.path.display()))
     }
 
     fn wrong(&self, key: &str, wanted: &str) -> Error {

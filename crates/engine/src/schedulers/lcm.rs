@@ -34,10 +34,11 @@ impl Lcm {
         let training = Training::read(params, defaults)?;
         let original = params.count("original_inference_steps", 50, 1..=training.len())?;
         if steps > original {
-            return Err(Error::Invalid(format!(
-                "{steps} steps are too many for this LCM scheduler: it takes 1 to {original} \
+            let message = format!(
+                "{steps}: too many for this LCM scheduler, which takes 1 to {original} \
                  (original_inference_steps)"
-            )));
+            );
+            return Err(Error::plan("steps", message));
         }
         let timesteps = timesteps(training.len(), original, steps);
         let schedule = AlphaSchedule::new(params, training, true, &timesteps)?;

@@ -133,7 +133,7 @@ pub trait Scheduler: Send + Sync + std::fmt::Debug {
 /// the forced values where it has them, and X's own defaults for all others.
 ///
 /// # Errors
-/// - [`Error::Invalid`] if `steps` is not from 1 to the number of training timesteps, or does not
+/// - [`Error::Plan`] if `steps` is not from 1 to the number of training timesteps, or does not
 ///   suit the scheduler.
 /// - [`Error::Unsupported`] for a class or a value that is not implemented.
 /// - [`Error::Malformed`] for a configuration that makes no sense or no finite schedule.
@@ -163,8 +163,8 @@ pub fn build(
     };
     let train = betas::train_timesteps(&params)?;
     if steps == 0 || steps > train {
-        let message = format!("{steps} steps cannot be sampled: ask for 1 to {train}");
-        return Err(Error::Invalid(message));
+        let message = format!("{steps}: this model can be sampled in 1 to {train}");
+        return Err(Error::plan("steps", message));
     }
     let scheduler: Box<dyn Scheduler> = match class {
         Class::Euler => Box::new(euler::Euler::new(&params, steps)?),
@@ -190,16 +190,16 @@ pub fn build(
 /// ⌊`steps` × `strength`⌋, of [`Scheduler::order`] evaluations each.
 ///
 /// # Errors
-/// [`Error::Invalid`] if `strength` is not from 0 to 1, or if no step would be left.
+/// [`Error::Plan`] if `strength` is not from 0 to 1, or if no step would be left.
 pub fn begin_index(steps: usize, strength: f64, order: usize) -> Result<usize> {
     if !(0.0..=1.0).contains(&strength) {
-        return Err(Error::Invalid(format!("a strength of {strength} is not from 0 to 1")));
+        return Err(Error::plan("strength", format!("{strength} is not from 0 to 1")));
     }
     let run = ((steps as f64 * strength) as usize).min(steps);
     if run == 0 {
-        return Err(Error::Invalid(format!(
-            "{steps} steps at a strength of {strength} leave no step to run: raise one of them"
-        )));
+        let message =
+            format!("{strength} of {steps} steps leaves no step to run: raise one of them");
+        return Err(Error::plan("strength", message));
     }
     Ok((steps - run).saturating_mul(order))
 }

@@ -39,10 +39,11 @@ impl Pndm {
         let (timesteps, runge_kutta) = if params.flag("skip_prk_steps", false)? {
             (with_second_repeated(&falling), 0)
         } else if falling.len() < STAGES {
-            return Err(Error::Invalid(format!(
-                "{steps} steps are too few for PNDM with Runge-Kutta steps, which needs at least \
-                 {STAGES} (skip_prk_steps does without)"
-            )));
+            let message = format!(
+                "{steps}: too few for PNDM with Runge-Kutta steps, which needs at least {STAGES} \
+                 (skip_prk_steps does without)"
+            );
+            return Err(Error::plan("steps", message));
         } else {
             let half = (stride / 2) as f64;
             let timesteps = runge_kutta_timesteps(&falling, half);

@@ -1,7 +1,7 @@
 //! Weights that are no numbers, and networks that overflow.
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Error, Model, Plan, SchedulerKind, generate};
+use diffusion_engine::{Error, Model, Plan, SchedulerKind, TextOptions, generate};
 use std::ops::ControlFlow;
 
 use crate::broken::{Broken, check_line};
@@ -32,6 +32,9 @@ pub(crate) fn plan() -> Plan {
         scheduler: None,
         seed: 1,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 

@@ -104,7 +104,7 @@ CREATE TABLE idempotency_keys (
     owner uuid NOT NULL,
     name text NOT NULL,
     body_sha256 text NOT NULL,
-    job_id uuid NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    job_id uuid NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (owner, name)
 );

@@ -103,7 +103,7 @@ CREATE TABLE idempotency_keys (
     owner BLOB NOT NULL,
     name TEXT NOT NULL,
     body_sha256 TEXT NOT NULL,
-    job_id BLOB NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    job_id BLOB NOT NULL,
     created_at TEXT NOT NULL,
     PRIMARY KEY (owner, name)
 ) STRICT;

@@ -1,7 +1,7 @@
 //! The database: SQLite by default, Postgres where it is asked for.
 //!
 //! Statements are written once and run on both: `$n` parameters, and types that both know. The
-//! macros [`both!`] and [`transaction!`] run the same code on whichever is open.
+//! macros `both!` and `transaction!` run the same code on whichever is open.
 
 mod migrate;
 

@@ -28,7 +28,11 @@ impl Queue {
             let rivers: Vec<Option<i64>> =
                 sqlx::query_scalar(cancel).bind(job).bind(now).fetch_all(&mut *tx).await?;
             for river in rivers.into_iter().flatten() {
-                self.client.jobs().cancel(river).tx(&mut tx).await?;
+                match self.client.jobs().cancel(river).tx(&mut tx).await {
+                    // River's row may have ended and gone before ours.
+                    Ok(_) | Err(riverqueue::Error::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             settle!(tx, job, now);
         });

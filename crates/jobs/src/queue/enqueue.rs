@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{ImageArgs, Queue, RiverRow as _, fairness::Standing, options, turn};
-use crate::database::transaction;
+use crate::database::{both, transaction};
 use crate::job::NewJob;
 use crate::{Error, Result, State};
 
@@ -45,17 +45,35 @@ macro_rules! remember {
             let select = sqlx::query_as(select).bind(owner).bind(&$key.name);
             let (job, body): (uuid::Uuid, String) = select.fetch_one(&mut *$tx).await?;
             if body != $key.body_sha256 {
-                return Err($crate::Error::Conflict(format!(
-                    "Idempotency-Key {:?} was used for another request",
-                    $key.name
-                )));
+                return Err($key.conflict());
             }
             Some(job)
         }
     }};
 }
 
-pub(super) use remember;
+/// Where an owner stands in the queue.
+macro_rules! standing {
+    ($tx:expr, $owner:expr, $priority:expr) => {{
+        let select = "SELECT (SELECT min(round) FROM job_images WHERE state = 'queued'), \
+                      (SELECT max(round) FROM job_images WHERE state = 'queued' \
+                       AND priority <= $2 AND owner IS NOT DISTINCT FROM $1), \
+                      (SELECT count(*) FROM job_images WHERE state IN ('queued', 'running') \
+                       AND owner IS NOT DISTINCT FROM $1)";
+        let select = sqlx::query_as(select).bind($owner).bind($priority);
+        let (current, own, outstanding): (Option<i64>, Option<i64>, i64) =
+            select.fetch_one(&mut *$tx).await?;
+        Standing { current, own, outstanding: outstanding > 0 }
+    }};
+}
+
+pub(super) use {remember, standing};
+
+impl Idempotency {
+    pub(super) fn conflict(&self) -> Error {
+        Error::Conflict(format!("Idempotency-Key {:?} was used for another request", self.name))
+    }
+}
 
 /// A job that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +85,24 @@ pub struct Accepted {
 }
 
 impl Queue {
+    /// The job that an earlier request under this `Idempotency-Key` was answered with, before
+    /// anything else is looked at: what the request names may be gone since.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the key was used for another request; those of the database.
+    pub async fn remembered(&self, owner: Option<Uuid>, key: &Idempotency) -> Result<Option<Uuid>> {
+        let select =
+            "SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = $1 AND name = $2";
+        let owner = owner.unwrap_or(Uuid::nil());
+        let found: Option<(Uuid, String)> = both!(&self.database, pool => {
+            sqlx::query_as(select).bind(owner).bind(&key.name).fetch_optional(pool).await?
+        });
+        match found {
+            Some((_, body)) if body != key.body_sha256 => Err(key.conflict()),
+            found => Ok(found.map(|(job, _)| job)),
+        }
+    }
+
     /// Stores a job. Once this returns, the job survives any crash.
     ///
     /// # Errors
@@ -110,15 +146,7 @@ impl Queue {
                 }
             }
 
-            let (current, own, outstanding): (Option<i64>, Option<i64>, i64) = sqlx::query_as(
-                "SELECT (SELECT min(round) FROM job_images WHERE state = 'queued'), \
-                 (SELECT max(round) FROM job_images WHERE state = 'queued' AND priority <= $2 \
-                  AND owner IS NOT DISTINCT FROM $1), \
-                 (SELECT count(*) FROM job_images WHERE state IN ('queued', 'running') \
-                  AND owner IS NOT DISTINCT FROM $1)",
-            ).bind(owner).bind(priority).fetch_one(&mut *tx).await?;
-            let standing = Standing { current, own, outstanding: outstanding > 0 };
-
+            let standing = standing!(tx, owner, priority);
             for (index, image) in job.images.iter().enumerate() {
                 let (round, lane) = standing.place(index);
                 let index = i32::try_from(index)

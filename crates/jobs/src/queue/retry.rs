@@ -3,7 +3,8 @@
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::enqueue::remember;
+use super::enqueue::{remember, standing};
+use super::fairness::Standing;
 use super::{Idempotency, ImageArgs, Queue, REST, RiverRow as _, options, turn};
 use crate::database::transaction;
 use crate::{Error, Result};
@@ -37,21 +38,47 @@ impl Queue {
                     "job {job} is {state}: only a failed or cancelled job can be tried again"
                 ))),
             }
-            let select = "SELECT idx, round, priority FROM job_images \
+            let select = "SELECT idx FROM job_images \
                           WHERE job_id = $1 AND state IN ('failed', 'cancelled') ORDER BY idx";
-            let images: Vec<(i32, i64, i32)> =
-                sqlx::query_as(select).bind(job).fetch_all(&mut *tx).await?;
-            for (index, round, priority) in images {
+            let images: Vec<i32> =
+                sqlx::query_scalar(select).bind(job).fetch_all(&mut *tx).await?;
+            let select = "SELECT owner, priority FROM jobs WHERE id = $1";
+            let (asked_by, priority): (Option<Uuid>, i32) =
+                sqlx::query_as(select).bind(job).fetch_one(&mut *tx).await?;
+            // As new: what failed before has no claim to the turn that it had.
+            let standing = standing!(tx, asked_by, priority);
+            for (nth, index) in images.into_iter().enumerate() {
+                let (round, lane) = standing.place(nth);
                 let river = self.client.insert(ImageArgs { job, index })
-                    .opts(options(REST)).tx(&mut tx).await?.id();
+                    .opts(options(lane)).tx(&mut tx).await?.id();
                 tx.place(river, turn(round, priority)).await?;
                 let queue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
-                             strikes = 0, struck_step = saved_step, error = NULL, finished_at = NULL, \
-                             worker = NULL WHERE job_id = $1 AND idx = $2";
-                sqlx::query(queue).bind(job).bind(index).bind(river).execute(&mut *tx).await?;
+                             strikes = 0, struck_step = 0, saved_step = 0, error = NULL, \
+                             finished_at = NULL, worker = NULL, round = $4 \
+                             WHERE job_id = $1 AND idx = $2";
+                sqlx::query(queue).bind(job).bind(index).bind(river).bind(round)
+                    .execute(&mut *tx).await?;
             }
             let queue = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE id = $1";
             sqlx::query(queue).bind(job).execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+
+    /// Gives an open image a new place in River, whose row of it has ended or gone.
+    pub(crate) async fn requeue(&self, job: Uuid, index: i32) -> Result<()> {
+        transaction!(&self.database, tx => {
+            let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1";
+            sqlx::query(lock).bind(job).execute(&mut *tx).await?;
+            let river = self.client.insert(ImageArgs { job, index })
+                .opts(options(REST)).tx(&mut tx).await?.id();
+            let requeue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
+                           worker = NULL WHERE job_id = $1 AND idx = $2 \
+                           AND state IN ('queued', 'running') RETURNING round, priority";
+            let place: Option<(i64, i32)> = sqlx::query_as(requeue)
+                .bind(job).bind(index).bind(river).fetch_optional(&mut *tx).await?;
+            let Some((round, priority)) = place else { return Err(Error::Superseded) };
+            tx.place(river, turn(round, priority)).await?;
         });
         Ok(())
     }

@@ -143,6 +143,8 @@ impl Attempt {
     /// As [`Attempt::publish`].
     pub async fn fail(&self, error: &str) -> Result<()> {
         let now = Utc::now();
+        // Postgres holds no such character, which a file of weights may.
+        let error = error.replace('\0', "\u{fffd}");
         transaction!(&self.queue.database, tx => {
             sqlx::query(TOUCH).bind(self.job).execute(&mut *tx).await?;
             let fail = "UPDATE job_images SET state = 'failed', finished_at = $6, error = $7, worker = NULL \
@@ -167,6 +169,7 @@ impl Attempt {
     /// # Errors
     /// As [`Attempt::publish`].
     pub async fn give_back(&self, error: &str) -> Result<bool> {
+        let error = &*error.replace('\0', "\u{fffd}");
         let select = "SELECT strikes, struck_step, saved_step FROM job_images WHERE job_id = $1 AND idx = $2";
         let (strikes, struck, saved): (i32, i32, i32) = both!(&self.queue.database, pool => {
             sqlx::query_as(select).bind(self.job).bind(self.index).fetch_one(pool).await?
@@ -189,6 +192,23 @@ impl Attempt {
         if queued == 1 { Ok(true) } else { Err(Error::Superseded) }
     }
 
+    /// Gives the image back as it is, with no blame. Says whether it was still this attempt's.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn release(&self) -> Result<bool> {
+        let release = "UPDATE job_images SET state = 'queued', worker = NULL \
+                       WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
+                       AND worker = $5 AND state = 'running'";
+        let released = both!(&self.queue.database, pool => {
+            sqlx::query(release)
+                .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
+                .bind(self.lease)
+                .execute(pool).await?.rows_affected()
+        });
+        Ok(released == 1)
+    }
+
     /// Notes that a sample state of this many steps is stored.
     ///
     /// # Errors
@@ -205,4 +225,39 @@ impl Attempt {
         });
         if saved == 1 { Ok(()) } else { Err(Error::Superseded) }
     }
+}
+
+/// Whether a worker died, or an attempt failed, over this image, and nothing has become of it since.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn is_suspect(queue: &Queue, (job, index): (Uuid, i32)) -> Result<bool> {
+    let select = "SELECT strikes FROM job_images WHERE job_id = $1 AND idx = $2";
+    let strikes: Option<i32> = both!(&queue.database, pool => {
+        sqlx::query_scalar(select).bind(job).bind(index).fetch_optional(pool).await?
+    });
+    Ok(strikes.is_some_and(|strikes| strikes > 0))
+}
+
+/// Completes River's job of an attempt that has ended, if that was not done with its end. Whether
+/// it is over: `false` where another attempt has it or will have it.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn close(queue: &Queue, river: i64, number: i16) -> Result<bool> {
+    let open = "SELECT count(*) FROM river_job WHERE id = $1 AND finalized_at IS NULL";
+    let open: i64 = both!(&queue.database, pool => {
+        sqlx::query_scalar(open).bind(river).fetch_one(pool).await?
+    });
+    if open == 0 {
+        return Ok(true);
+    }
+    let is_ours = transaction!(&queue.database, tx => {
+        let is_ours = tx.running_attempt(river).await? == Some(number);
+        if is_ours {
+            queue.client.jobs().complete(river).tx(&mut tx).await?;
+        }
+        is_ours
+    });
+    Ok(is_ours)
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::SILENT_LOOKS;
+use super::{SILENT_LOOKS, strike};
 use crate::Result;
-use crate::database::{Database, both};
+use crate::database::{Database, both, transaction};
 
 /// This worker's lease.
 #[derive(Debug)]
@@ -21,10 +21,21 @@ pub struct Lease {
 impl Lease {
     /// Takes a lease. `after` names one that is known to be dead: that of the process whose place
     /// this one takes. On SQLite, where there is one worker process at a time, all others are.
+    /// `blamed` are the images that the dead one was computing, and that may have killed it: the
+    /// attempt counts against them.
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn take(database: &Database, id: Uuid, after: Option<Uuid>) -> Result<Self> {
+    pub async fn take(
+        database: &Database,
+        id: Uuid,
+        after: Option<Uuid>,
+        blamed: &[(Uuid, i32)],
+    ) -> Result<Self> {
+        // Before the lease ends: from then on anybody may free what it held.
+        if let Some(dead) = after {
+            blame(database, dead, blamed).await?;
+        }
         if let Database::Sqlite(pool) = database {
             sqlx::query("DELETE FROM worker_leases WHERE id <> $1").bind(id).execute(pool).await?;
         }
@@ -94,6 +105,36 @@ impl Lease {
     pub async fn give_back(&self) -> Result<()> {
         release(&self.database, self.id).await
     }
+}
+
+/// Counts an attempt against these images, if the dead worker held them.
+async fn blame(database: &Database, dead: Uuid, blamed: &[(Uuid, i32)]) -> Result<()> {
+    for &(job, index) in blamed {
+        transaction!(database, tx => {
+            let select = "SELECT strikes, struck_step, saved_step FROM job_images \
+                          WHERE job_id = $1 AND idx = $2 AND worker = $3 AND state = 'running'";
+            let image: Option<(i32, i32, i32)> = sqlx::query_as(select)
+                .bind(job).bind(index).bind(dead).fetch_optional(&mut *tx).await?;
+            if let Some((strikes, struck_step, saved_step)) = image {
+                let strikes = strike::after(strikes, struck_step, saved_step);
+                let count = "UPDATE job_images SET strikes = $3, struck_step = saved_step \
+                             WHERE job_id = $1 AND idx = $2";
+                sqlx::query(count).bind(job).bind(index).bind(strikes).execute(&mut *tx).await?;
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Whether a lease is still held.
+///
+/// # Errors
+/// The database cannot be reached.
+pub(super) async fn held(database: &Database, id: Uuid) -> Result<bool> {
+    let select = "SELECT beats FROM worker_leases WHERE id = $1";
+    let beats: Option<i64> =
+        both!(database, pool => sqlx::query_scalar(select).bind(id).fetch_optional(pool).await?);
+    Ok(beats.is_some())
 }
 
 async fn release(database: &Database, id: Uuid) -> Result<()> {

@@ -4,29 +4,56 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::strike;
-use crate::database::transaction;
+use crate::database::{both, transaction};
 use crate::queue::{Orphan, Queue, RiverRow as _, orphans, turn};
 use crate::{Error, Result, settle::settle};
 
-/// Makes the images of workers without a lease available again, or fails those that have ended
-/// too many attempts. Returns how many were freed. `struck` is whether the attempts count against
-/// the images: not where the worker handed them over.
+/// Makes the images of workers without a lease available again, or fails those that have killed
+/// too many workers.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub(super) async fn reap(queue: &Queue, struck: bool) -> Result<usize> {
-    let orphans = orphans(&queue.database).await?;
-    for orphan in &orphans {
-        match free(queue, *orphan, struck).await {
+pub(super) async fn reap(queue: &Queue) -> Result<()> {
+    for orphan in orphans(&queue.database).await? {
+        match free(queue, orphan).await {
             // Another worker was quicker.
             Ok(()) | Err(Error::Superseded) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(orphans.len())
+    Ok(())
 }
 
-async fn free(queue: &Queue, orphan: Orphan, struck: bool) -> Result<()> {
+/// Brings record and queue together again, where something came between them: open images whose
+/// job in River has ended or gone get a new one, and what River tries again gets its turn back.
+///
+/// # Errors
+/// The database cannot be reached.
+pub(super) async fn mend(queue: &Queue) -> Result<()> {
+    let lost = "SELECT job_id, idx FROM job_images WHERE state IN ('queued', 'running') \
+                AND NOT EXISTS (SELECT 1 FROM river_job WHERE river_job.id = river_id \
+                AND river_job.state IN ('available', 'pending', 'retryable', 'running', 'scheduled'))";
+    let lost: Vec<(Uuid, i32)> =
+        both!(&queue.database, pool => sqlx::query_as(lost).fetch_all(pool).await?);
+    for (job, index) in lost {
+        tracing::warn!(%job, index, "an open image had no place in the queue; it gets a new one");
+        queue.requeue(job, index).await?;
+    }
+    let late = "SELECT river_job.id, round, priority FROM job_images \
+                JOIN river_job ON river_job.id = river_id \
+                WHERE river_job.state = 'available' AND scheduled_at > '2001-01-01 00:00:00'";
+    // Both tables have a priority; River's is the same for all.
+    let late = late.replace("priority", "job_images.priority");
+    let late: Vec<(i64, i64, i32)> = both!(&queue.database, pool => {
+        sqlx::query_as(sqlx::AssertSqlSafe(late)).fetch_all(pool).await?
+    });
+    for (river, round, priority) in late {
+        transaction!(&queue.database, tx => tx.place(river, turn(round, priority)).await?);
+    }
+    Ok(())
+}
+
+async fn free(queue: &Queue, orphan: Orphan) -> Result<()> {
     let now = Utc::now();
     transaction!(&queue.database, tx => {
         let touch = "UPDATE jobs SET version = version + 1 \
@@ -36,30 +63,26 @@ async fn free(queue: &Queue, orphan: Orphan, struck: bool) -> Result<()> {
         if tx.running_attempt(orphan.id).await? != Some(orphan.attempt) {
             return Err(Error::Superseded);
         }
-        let select = "SELECT state, strikes, struck_step, saved_step, round, priority \
-                      FROM job_images WHERE river_id = $1 AND state IN ('queued', 'running')";
-        let image: Option<(String, i32, i32, i32, i64, i32)> =
+        let select = "SELECT strikes, round, priority FROM job_images \
+                      WHERE river_id = $1 AND state IN ('queued', 'running')";
+        let image: Option<(i32, i64, i32)> =
             sqlx::query_as(select).bind(orphan.id).fetch_optional(&mut *tx).await?;
-        let (Some(job), Some((state, strikes, struck_step, saved, round, priority))) = (job, image) else {
+        let (Some(job), Some((strikes, round, priority))) = (job, image) else {
             // Deleted or ended meanwhile.
             queue.client.jobs().complete(orphan.id).tx(&mut tx).await?;
             tx.commit().await?;
             return Ok(());
         };
-        // An attempt that had not begun cannot have been the image's fault.
-        let counts = struck && state == "running";
-        let strikes = if counts { strike::after(strikes, struck_step, saved) } else { strikes };
         if strikes >= strike::MOST {
             let error = format!("its worker died {strikes} times in a row without progress on it");
-            let fail = "UPDATE job_images SET state = 'failed', finished_at = $2, error = $3, worker = NULL, \
-                        strikes = $4 WHERE river_id = $1";
+            let fail = "UPDATE job_images SET state = 'failed', finished_at = $2, error = $3, worker = NULL \
+                        WHERE river_id = $1";
             sqlx::query(fail).bind(orphan.id).bind(now).bind(error).bind(strikes).execute(&mut *tx).await?;
             queue.client.jobs().complete(orphan.id).tx(&mut tx).await?;
             settle!(tx, job, now);
         } else {
-            let requeue = "UPDATE job_images SET state = 'queued', worker = NULL, strikes = $2, \
-                           struck_step = $3 WHERE river_id = $1";
-            sqlx::query(requeue).bind(orphan.id).bind(strikes).bind(saved).execute(&mut *tx).await?;
+            let requeue = "UPDATE job_images SET state = 'queued', worker = NULL WHERE river_id = $1";
+            sqlx::query(requeue).bind(orphan.id).execute(&mut *tx).await?;
             tx.free(orphan.id, orphan.attempt, turn(round, priority)).await?;
         }
     });

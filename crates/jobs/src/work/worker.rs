@@ -12,7 +12,8 @@ use riverqueue::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, reap};
+use super::lease::held;
+use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, reap};
 use crate::database::{Database, Location};
 use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
 use crate::{Error, Result};
@@ -56,6 +57,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// River's rescuer knows time alone; leases know who lives. It is put out of the way.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// How long the end of an attempt waits for the database between its tries.
+const OUTAGE: Duration = Duration::from_millis(500);
+
 /// How long an attempt that was given back waits.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -84,6 +88,7 @@ impl Worker {
             database: database.clone(),
             lease: id,
             lost: lost.clone(),
+            alone: tokio::sync::RwLock::new(()),
         })?;
         let kept = Retention::DeleteAfter(Duration::from_secs(600));
         let maintenance = MaintenanceConfig::default()
@@ -101,7 +106,7 @@ impl Worker {
             .workers(workers)
             .build()?;
         let queue = Queue { database: database.clone(), client: client.clone() };
-        reap::reap(&queue, true).await?;
+        reap::reap(&queue).await?;
         let mut run = client.start()?;
         run.wait_ready().await?;
         let lease = Arc::new(tokio::sync::Mutex::new(lease));
@@ -111,7 +116,8 @@ impl Worker {
 
     /// Looks into the queue now. (A changed configuration makes River look at once.)
     pub fn wake(&self) {
-        let poll = POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 2 + 1);
+        let poll =
+            POLL + Duration::from_millis(self.wakes.fetch_add(1, Ordering::Relaxed) % 97 + 1);
         for name in [FIRST, REST] {
             if let Err(error) =
                 self.queue.client.local_queues().update(name, lane(self.slots, poll))
@@ -139,7 +145,7 @@ impl Worker {
     pub async fn hand_over(self) -> Result<()> {
         self.heart.abort();
         self.lease.lock().await.give_back().await?;
-        reap::reap(&self.queue, false).await?;
+        reap::reap(&self.queue).await?;
         Ok(())
     }
 }
@@ -160,7 +166,8 @@ async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: Cancell
                 return Ok(false);
             }
             lease.look().await?;
-            reap::reap(&queue, true).await?;
+            reap::reap(&queue).await?;
+            reap::mend(&queue).await?;
             Ok::<_, Error>(true)
         };
         match result.await {
@@ -181,6 +188,9 @@ struct Glue<W> {
     database: Database,
     lease: Uuid,
     lost: CancellationToken,
+    /// Images that were in hand when a worker died are worked alone, so that one that kills its
+    /// worker does not take others with it again.
+    alone: tokio::sync::RwLock<()>,
 }
 
 /// Tells River to offer the image again.
@@ -200,25 +210,58 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
         let queue = Queue { database: self.database.clone(), client };
         let number = i16::try_from(job.row.attempt).map_err(|_| Again)?;
         let ImageArgs { job: id, index } = job.args;
-        let attempt = Attempt::begin(&queue, (id, index), (job.row.id, number), self.lease).await;
-        let attempt = match attempt {
-            Ok(Some(attempt)) => attempt,
-            Ok(None) => return Ok(WorkOutcome::Complete),
-            Err(Error::Superseded) => {
-                // The reaper frees the claim.
-                self.lost.cancel();
-                return std::future::pending().await;
+        let river = job.row.id;
+        // Before the attempt begins: one that waits here is not struck when the worker dies.
+        let suspect = attempt::is_suspect(&queue, (id, index)).await;
+        let suspect = suspect.map_err(|error| cannot_begin(id, index, &error))?;
+        let (_with_others, _alone);
+        if suspect {
+            _alone = self.alone.write().await;
+        } else {
+            _with_others = self.alone.read().await;
+        }
+        match Attempt::begin(&queue, (id, index), (river, number), self.lease).await {
+            Ok(Some(attempt)) => {
+                let cancelled = context.cancellation_token().clone();
+                match self.work.work(attempt, cancelled).await {
+                    Verdict::Ended => {}
+                    // River compares no attempts here either.
+                    Verdict::Again => match held(&self.database, self.lease).await {
+                        Ok(false) => return self.give_up().await,
+                        Ok(true) | Err(_) => return Err(Again),
+                    },
+                    // River must not write of it: the hand-over does.
+                    Verdict::HandedOver => return std::future::pending().await,
+                }
             }
-            Err(error) => {
-                tracing::warn!(job = %id, index, %error, "an attempt cannot begin; it is tried again");
-                return Err(Again);
+            Ok(None) => {}
+            // The reaper frees the claim.
+            Err(Error::Superseded) => return self.give_up().await,
+            Err(error) => return Err(cannot_begin(id, index, &error)),
+        }
+        loop {
+            match attempt::close(&queue, river, number).await {
+                Ok(true) => return Ok(WorkOutcome::Complete),
+                Ok(false) => return self.give_up().await,
+                Err(error) => {
+                    tracing::warn!(job = %id, index, %error, "an attempt waits for the database");
+                    tokio::time::sleep(OUTAGE).await;
+                }
             }
-        };
-        match self.work.work(attempt, context.cancellation_token().clone()).await {
-            Verdict::Ended => Ok(WorkOutcome::Complete),
-            Verdict::Again => Err(Again),
-            // River must not write of it: the hand-over does.
-            Verdict::HandedOver => std::future::pending().await,
         }
     }
+}
+
+impl<W> Glue<W> {
+    /// Others have taken over. River compares no attempts, so what it wrote of this one's end
+    /// would end theirs: it is told nothing.
+    async fn give_up<T>(&self) -> T {
+        self.lost.cancel();
+        std::future::pending().await
+    }
+}
+
+fn cannot_begin(job: Uuid, index: i32, error: &Error) -> Again {
+    tracing::warn!(%job, index, %error, "an attempt cannot begin; it is tried again");
+    Again
 }

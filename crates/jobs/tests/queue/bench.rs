@@ -65,9 +65,19 @@ impl Hand {
     }
 
     pub(crate) async fn start_after(fresh: &Fresh, slots: usize, after: Option<Uuid>) -> Self {
+        Self::start_blaming(fresh, slots, after, &[]).await
+    }
+
+    /// A worker that is told what its predecessor was working on when it died.
+    pub(crate) async fn start_blaming(
+        fresh: &Fresh,
+        slots: usize,
+        after: Option<Uuid>,
+        blamed: &[(Uuid, i32)],
+    ) -> Self {
         let (sender, claimed) = mpsc::unbounded_channel();
         let lease = Uuid::new_v4();
-        let held = Lease::take(&fresh.database, lease, after).await.unwrap();
+        let held = Lease::take(&fresh.database, lease, after, blamed).await.unwrap();
         let worker =
             Worker::start(&fresh.database, &fresh.location, held, slots, Offer(sender)).await;
         Self { worker: worker.unwrap(), lease, claimed }

@@ -34,7 +34,7 @@ async fn acknowledged_jobs_survive_crashes_of_postgres() {
     let queue = Queue::open(&database, &location).await.unwrap();
     let mut workers = Vec::new();
     for _ in 0..2 {
-        let lease = Lease::take(&database, Uuid::new_v4(), None).await.unwrap();
+        let lease = Lease::take(&database, Uuid::new_v4(), None, &[]).await.unwrap();
         workers.push(Worker::start(&database, &location, lease, 4, Persistent).await.unwrap());
     }
 

@@ -1,6 +1,8 @@
 //! The durable queue, on both databases: what is taken in, worked, cancelled, tried again, and
 //! what survives the death of workers.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

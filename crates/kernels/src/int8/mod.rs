@@ -6,10 +6,10 @@
 //! transform makes of a patch; only convolutions that gather pixels share one scale over the whole
 //! image. So no value depends on what else is in the batch.
 //!
-//! Sums are exact 32-bit integers, so every instruction set of [`level`] gives the same bytes; biases,
+//! Sums are exact 32-bit integers, so every instruction set of `level.rs` gives the same bytes; biases,
 //! functions and residuals are applied in `f32` (Jacob et al., "Quantization and training of neural
 //! networks for efficient integer-arithmetic-only inference", 2018, section 2.3), and so are Winograd's
-//! transforms and the softmax. The products themselves are those of [`crate::gemm`].
+//! transforms and the softmax. The products themselves are those of `gemm/`.
 
 mod attention;
 mod conv;

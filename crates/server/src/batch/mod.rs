@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resize};
-use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, generate};
+use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, TextOptions, generate};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 pub(crate) use self::draw::{Draws, random_seed};
@@ -196,6 +196,9 @@ fn plan(task: &Task<'_>, settings: &Settings, (width, height): (u32, u32)) -> Pl
         scheduler: Some(settings.scheduler),
         seed: u64::from(task.seed),
         strength: Some(settings.strength),
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 

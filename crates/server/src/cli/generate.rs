@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use diffusion_engine::images::{Limits, RgbImage, decode_file, fit, resize};
-use diffusion_engine::{Model, Plan, SchedulerKind, generate};
+use diffusion_engine::{Model, Plan, SchedulerKind, TextOptions, generate};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{MachineArgs, ModelArgs};
@@ -111,6 +111,9 @@ impl Generate {
             scheduler: self.scheduler,
             seed: self.seed.unwrap_or_else(|| u64::from(crate::batch::random_seed())),
             strength: picture.as_ref().map(|_| self.strength.unwrap_or(0.8)),
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         };
         model.check(&first)?;
         let initial = picture.map(|picture| resize(&picture, width, height)).transpose()?;

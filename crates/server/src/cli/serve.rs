@@ -74,12 +74,10 @@ async fn run(config: Config) -> anyhow::Result<()> {
         tracing::warn!(%bound, "everyone who can reach this address may use the server: no API \
             keys are demanded");
     }
-    // The worker stops after the last request, which may wait for an image.
-    let served = CancellationToken::new();
     let (supervisor, worker) = Supervisor::start(
         WorkerCommand { arguments: std::env::args_os().skip(2).collect() },
         Listeners { live: live.clone(), pace: pace.clone(), metrics: metrics.clone() },
-        served.clone(),
+        stopping.clone(),
         grace,
     );
     tokio::spawn(housekeeping::keep(
@@ -108,7 +106,6 @@ async fn run(config: Config) -> anyhow::Result<()> {
     println!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
-    served.cancel();
     worker.await.context("the supervisor broke down")
 }
 

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use super::{AppState, Problem, Result};
 
+/// How often the cancel of a client that has gone is tried while the database does not answer.
+const CANCELS: usize = 100;
+
 /// How often a job is looked at of which no news comes: another process may have changed it.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
 
@@ -47,6 +50,27 @@ pub(super) async fn accept(
     Ok(accepted.id)
 }
 
+/// The job that an earlier request under the same `Idempotency-Key` was answered with.
+///
+/// # Errors
+/// 409 where the key was used for another request, or its job is deleted.
+pub(super) async fn remembered(
+    state: &AppState,
+    owner: Option<Uuid>,
+    key: Option<&Idempotency>,
+) -> Result<Option<Uuid>> {
+    let Some(key) = key else { return Ok(None) };
+    let Some(id) = state.queue.remembered(owner, key).await? else { return Ok(None) };
+    match state.database.job(id).await {
+        Ok(_) => Ok(Some(id)),
+        Err(Error::NotFound { .. }) => {
+            let text = format!("the job of this Idempotency-Key, {id}, was deleted");
+            Err(Problem::new(StatusCode::CONFLICT, "conflict", text))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Returns when a job has ended. If this is dropped before, as it is when the client goes away, a
 /// job that `ends_with_client` is cancelled.
 ///
@@ -75,7 +99,8 @@ pub(super) async fn wait(state: &AppState, id: Uuid, ends_with_client: bool) -> 
         };
         tokio::select! {
             _ = timeout(LOOK, news) => {}
-            () = state.stopping.cancelled() => {
+            // When the server stops, its worker finishes what it can first.
+            () = state.supervisor.ended() => {
                 let text = format!("the server stops; job {id} goes on when it is started again");
                 break Err(Problem::unavailable(text).with("job", id.to_string()));
             }
@@ -113,8 +138,14 @@ impl Drop for Guard {
         let (state, id) = (self.state.clone(), self.id);
         tokio::spawn(async move {
             tracing::info!(job = %id, "the client has gone: its job is cancelled");
-            if let Err(problem) = cancel(&state, id).await {
-                tracing::warn!(job = %id, ?problem, "a job was not cancelled");
+            for _ in 0..CANCELS {
+                match cancel(&state, id).await {
+                    Ok(()) => return,
+                    // Deleted.
+                    Err(problem) if !problem.status().is_server_error() => return,
+                    Err(problem) => tracing::warn!(job = %id, ?problem, "not cancelled yet"),
+                }
+                tokio::time::sleep(LOOK).await;
             }
         });
     }

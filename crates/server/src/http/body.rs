@@ -5,15 +5,17 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -35,10 +37,20 @@ impl Room {
 }
 
 /// Bounds the body of each request.
+///
+/// A connection on which a body was left unread is closed: its answer says so, or the client would
+/// send its next request into the void.
 pub(super) async fn bound(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let seconds = state.config.server.limits.body_seconds;
     let room = state.body_room.clone();
-    next.run(request.map(|body| Body::new(Bounded::new(body, room, seconds)))).await
+    let is_http1 = request.version() <= Version::HTTP_11;
+    let unread = Arc::new(AtomicBool::new(!request.body().is_end_stream()));
+    let body = |body| Body::new(Bounded::new(body, room, seconds, unread.clone()));
+    let mut response = next.run(request.map(body)).await;
+    if is_http1 && unread.load(Ordering::Acquire) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A body that ends with an error when it comes too slowly, or when there is no room for it.
@@ -50,12 +62,13 @@ struct Bounded {
     begun: Option<Instant>,
     received: u64,
     timer: Option<Pin<Box<Sleep>>>,
+    unread: Arc<AtomicBool>,
 }
 
 impl Bounded {
-    fn new(body: Body, room: Room, seconds: NonZeroU32) -> Self {
+    fn new(body: Body, room: Room, seconds: NonZeroU32, unread: Arc<AtomicBool>) -> Self {
         let allowed = Duration::from_secs(seconds.get().into());
-        Self { body, room, held: None, allowed, begun: None, received: 0, timer: None }
+        Self { body, room, held: None, allowed, begun: None, received: 0, timer: None, unread }
     }
 
     /// Takes room for what came, until the body is read or dropped.
@@ -94,6 +107,9 @@ impl http_body::Body for Bounded {
                 && let Err(broken) = self.hold(bytes.len())
             {
                 return Poll::Ready(Some(Err(axum::Error::new(broken))));
+            }
+            if frame.is_none() || self.body.is_end_stream() {
+                self.unread.store(false, Ordering::Release);
             }
             return Poll::Ready(frame);
         }
@@ -165,7 +181,7 @@ mod tests {
     async fn a_body_that_stands_still_is_cut() {
         let silent = || Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
         let started = Instant::now();
-        let body = Bounded::new(silent(), Room::new(1 << 20), SECONDS);
+        let body = Bounded::new(silent(), Room::new(1 << 20), SECONDS, Arc::default());
         assert_eq!(broken(body).await, Some(Broken::TooSlow));
         assert_eq!(started.elapsed().as_secs(), 1);
     }
@@ -179,16 +195,28 @@ mod tests {
             }))
         };
         let room = Room::new(64 << 20);
-        let drops = Bounded::new(every(Duration::from_millis(100), 1), room.clone(), SECONDS);
+        let drops = Bounded::new(
+            every(Duration::from_millis(100), 1),
+            room.clone(),
+            SECONDS,
+            Arc::default(),
+        );
         assert_eq!(broken(drops).await, Some(Broken::TooSlow));
-        let steady = Bounded::new(every(Duration::from_millis(900), 64 << 10), room, SECONDS);
+        let steady = Bounded::new(
+            every(Duration::from_millis(900), 64 << 10),
+            room,
+            SECONDS,
+            Arc::default(),
+        );
         assert_eq!(broken(steady).await, None);
     }
 
     #[tokio::test]
     async fn bodies_share_their_room() {
         let room = Room::new(10 << 10);
-        let of = |bytes: usize| Bounded::new(Body::from(vec![0; bytes]), room.clone(), SECONDS);
+        let of = |bytes: usize| {
+            Bounded::new(Body::from(vec![0; bytes]), room.clone(), SECONDS, Arc::default())
+        };
         let mut first = of(8 << 10);
         assert!(first.frame().await.unwrap().is_ok());
         assert_eq!(broken(of(4 << 10)).await, Some(Broken::NoRoom));

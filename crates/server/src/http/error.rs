@@ -186,6 +186,10 @@ impl IntoResponses for Problems {
             (403, "The API key does not allow this, or the request comes from another site"),
             (404, "There is no such thing"),
             (408, "The request's body came too slowly"),
+            (
+                409,
+                "It does not go with what is there; of an Idempotency-Key, it was used otherwise",
+            ),
             (413, "The request's body is too large"),
             (415, "The request's body is not of a type that is read here"),
             (421, "The server is not to be called by this host name"),

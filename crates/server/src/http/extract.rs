@@ -84,6 +84,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.is_empty() {
         return Err(Problem::bad_request("the body is empty; send a JSON object"));
     }
+    if is_array(bytes) {
+        return Err(Problem::invalid("the body is not a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
@@ -95,6 +98,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// Whether a JSON text is a list. No body here is one, and serde would take it for a struct whose
+/// fields are not named.
+pub(super) fn is_array(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"[")
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -142,6 +151,7 @@ mod tests {
         for text in ["", "{", "nonsense", r#"{"items": []} x"#] {
             assert_eq!(refused(text).status(), StatusCode::BAD_REQUEST, "{text}");
         }
+        assert_eq!(refused("[[]]").status(), StatusCode::UNPROCESSABLE_ENTITY);
         let problem = refused(r#"{"items": [{"size": 3}, {"size": "x"}]}"#);
         assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(format!("{problem:?}").contains("items[1].size"), "{problem:?}");

@@ -1,27 +1,30 @@
 //! The original's own route: "random diffusion" over the data set, in the original's shapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use diffusion_jobs::Request;
-use diffusion_jobs::request::{Input, Kind};
+use diffusion_jobs::request::{Dialect, Input, Kind};
+use diffusion_jobs::{Error, Request};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::accept::{accept, idempotency, prefers_async, wait};
+use super::accept::{accept, idempotency, prefers_async, remembered, wait};
 use super::auth::Generate;
+use super::extract::is_array;
+use super::v1::jobs::create::answer;
 use super::v1::jobs::view::{JobState, JobView};
-use super::{AppState, Problem};
+use super::{AppState, Problem, body};
 
 /// What to draw from
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"prompt_list": ["cat dancing in rain"]}))]
 pub(super) struct Draw {
     /// One of these is drawn for each image
+    #[schema(min_items = 1)]
     prompt_list: Vec<String>,
     /// Images of the data set by name, path or id; all of them if none
     #[serde(default)]
@@ -125,21 +128,32 @@ pub(super) async fn initialize_diffusion(
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Refused> {
     let Generate(identity) = identity?;
-    let body = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let body = body.map_err(|error| body::problem(&error, error.status()))?;
     let draw = read(&body)?;
     let key = idempotency(&headers, "initialize_diffusion", &draw)?;
-    let inputs = draw.image_list.unwrap_or_default().into_iter().map(Input::Named).collect();
-    let request = Request { inputs, ..Request::new(Kind::Random, draw.prompt_list) };
-    let job = state.resolver.resolve(&request, identity.owner).await?;
-    let id = accept(&state, &job, key.as_ref()).await?;
-    if !prefers_async(&headers) {
-        wait(&state, id, key.is_none()).await?;
-    }
-    let job = JobView::load(&state, state.database.job(id).await?).await?;
+    let id = match remembered(&state, identity.owner, key.as_ref()).await? {
+        Some(id) => id,
+        None => {
+            let inputs = draw.image_list.unwrap_or_default().into_iter().map(Input::Named);
+            let request = Request {
+                inputs: inputs.collect(),
+                dialect: Dialect::Original,
+                ..Request::new(Kind::Random, draw.prompt_list)
+            };
+            let job = state.resolver.resolve(&request, identity.owner).await;
+            let mut job = job.map_err(rename)?;
+            // An image may be named twice, by its name and by its path; the answer has one output
+            // for each.
+            let mut seen = HashSet::new();
+            job.images.retain(|image| seen.insert(image.input_path.clone()));
+            accept(&state, &job, key.as_ref()).await?
+        }
+    };
     if prefers_async(&headers) {
-        return Ok((StatusCode::ACCEPTED, axum::Json(job)).into_response());
+        return Ok(answer(&state, id, StatusCode::ACCEPTED).await?);
     }
-    let drawn = Drawn::new(job);
+    wait(&state, id, key.is_none()).await?;
+    let drawn = Drawn::new(JobView::load(&state, state.database.job(id).await?).await?);
     if drawn.result.is_empty() {
         let why: Vec<String> =
             drawn.failures.iter().map(|(input, error)| format!("{input}: {error}")).collect();
@@ -149,17 +163,34 @@ pub(super) async fn initialize_diffusion(
     Ok(axum::Json(drawn).into_response())
 }
 
+/// The error, with its field as this route calls it.
+fn rename(error: Error) -> Error {
+    match error {
+        Error::Field { field, message } => {
+            let field = field.replace("images", "image_list").replace("prompt", "prompt_list");
+            Error::Field { field, message }
+        }
+        error => error,
+    }
+}
+
 /// Reads the body. The original's clients do not always say that it is JSON.
 fn read(body: &[u8]) -> Result<Draw, Problem> {
+    if is_array(body) {
+        return Err(Problem::bad_request("the body is not a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let draw: Draw = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let draw: Result<Draw, _> = serde_path_to_error::deserialize(&mut json);
+    let draw = draw.map_err(|error| {
         let field = error.path().to_string();
         let error = error.into_inner();
         match &*field {
-            "." => Problem::bad_request(format!("the body is not what is expected: {error}")),
+            // The path of the whole, and of what ends too early.
+            "." | "?" => Problem::bad_request(format!("the body is not what is expected: {error}")),
             field => Problem::bad_request(format!("{field}: {error}")),
         }
     })?;
+    json.end().map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
     if draw.prompt_list.is_empty() {
         return Err(Problem::bad_request("prompt_list: at least one prompt is needed"));
     }
@@ -182,7 +213,7 @@ impl Drawn {
         for image in job.images {
             let input = image.input.unwrap_or_default();
             if image.state == JobState::Succeeded {
-                let output = format!("/outputs/{}/{}", job.id, image.name);
+                let output = format!("/outputs/{}/{}", job.id, encoded(&image.name));
                 drawn.result.insert(input.clone(), output.clone());
                 drawn.images.push(Output {
                     input,
@@ -201,6 +232,17 @@ impl Drawn {
     }
 }
 
+/// A file name as a part of a URL's path.
+fn encoded(name: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    name.bytes().map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +253,7 @@ mod tests {
         assert!(read(br#"{"prompt_list": ["a"], "more": 1}"#).is_ok(), "as the original does");
         for (body, name) in [
             (&b""[..], "body"),
+            (b"{", "body"),
             (b"[]", "body"),
             (b"{}", "prompt_list"),
             (br#"{"prompt_list": []}"#, "prompt_list"),

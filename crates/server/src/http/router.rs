@@ -21,7 +21,8 @@ pub(crate) fn router(state: AppState) -> Router {
 
     own.merge(docs::page(document))
         .layer(from_fn(cors::same_origin))
-        .merge(open.layer(cors::open()))
+        // Before its layer: what answers other methods answers preflights, which the layer allows.
+        .merge(open.method_not_allowed_fallback(no_such_method).layer(cors::open()))
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_route)
         .layer(from_fn_with_state(state.clone(), body::bound))

@@ -20,6 +20,7 @@ impl Device {
         let Some(first) = action.ids().first().and_then(|id| self.flights.get(id)) else { return };
         let id = first.group.model;
         let Some(model) = self.shelf.loaded(id) else { return };
+        self.observer.acting(action.ids());
         let done = match action {
             Action::Begin(task) => self.begin(*task, action, &model),
             Action::Step(_) => self.step(action, id, &model),
@@ -33,7 +34,7 @@ impl Device {
     fn begin(&mut self, id: TaskId, action: &Action, model: &Model) -> Result<(), Failure> {
         let Some(flight) = self.flights.get(&id) else { return Ok(()) };
         let started = Instant::now();
-        let sample = self.settings.before(action).and_then(|()| flight.begin(model))?;
+        let sample = self.breakpoints.before(action).and_then(|()| flight.begin(model))?;
         let name = self.shelf.name(flight.group.model);
         self.observer.begin(name, started.elapsed().as_secs_f64());
         self.ran(action, started);
@@ -44,7 +45,7 @@ impl Device {
     fn step(&mut self, action: &Action, id: ModelId, model: &Arc<Model>) -> Result<(), Failure> {
         let mut samples = self.samples(action);
         let started = Instant::now();
-        self.settings.before(action).and_then(|()| caught(|| model.step(&mut samples)))?;
+        self.breakpoints.before(action).and_then(|()| caught(|| model.step(&mut samples)))?;
         let seconds = started.elapsed().as_secs_f64();
         self.observer.step(self.shelf.name(id), samples.len(), seconds);
         self.ran(action, started);
@@ -59,7 +60,8 @@ impl Device {
     fn finish(&mut self, id: TaskId, action: &Action, model: &Model) -> Result<(), Failure> {
         let Some(sample) = self.samples(action).pop() else { return Ok(()) };
         let started = Instant::now();
-        let image = self.settings.before(action).and_then(|()| caught(|| model.finish(sample)))?;
+        let image =
+            self.breakpoints.before(action).and_then(|()| caught(|| model.finish(sample)))?;
         self.ran(action, started);
         let Some(flight) = self.flights.get(&id) else { return Ok(()) };
         let name = self.shelf.name(flight.group.model);

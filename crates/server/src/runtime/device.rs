@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use diffusion_engine::{Error, Model, Plan};
 
+use super::breakpoints::Breakpoints;
 use super::events;
 use super::flight::Flight;
 use super::loader::Work;
@@ -21,7 +22,6 @@ use super::{Observer, Settings};
 #[derive(Debug)]
 pub(super) enum Command {
     Submit(Box<Task>, events::Sender),
-    Cancel(TaskId),
     /// With the end of the grace period.
     Drain(Instant),
     Measured(ModelId, Result<u64, Failure>),
@@ -33,6 +33,7 @@ pub(super) enum Command {
 /// Everything that the device thread owns.
 pub(super) struct Device {
     pub(super) settings: Settings,
+    pub(super) breakpoints: Breakpoints,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) loader: Sender<Work>,
     pub(super) schedule: Schedule,
@@ -47,6 +48,7 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn new(
         settings: Settings,
+        breakpoints: Breakpoints,
         observer: Arc<dyn Observer>,
         loader: Sender<Work>,
     ) -> Self {
@@ -55,10 +57,11 @@ impl Device {
             memory: settings.engine.options().memory_limit,
             weights: settings.models_limit,
             #[cfg(test)]
-            rows: settings.rows,
+            rows: breakpoints.rows,
         };
         Self {
             settings,
+            breakpoints,
             observer,
             loader,
             schedule: Schedule::new(limits),
@@ -107,7 +110,6 @@ impl Device {
     fn take(&mut self, command: Command) {
         match command {
             Command::Submit(task, events) => self.submit(*task, events),
-            Command::Cancel(id) => self.end(id, Outcome::Cancelled),
             Command::Drain(end) => {
                 self.draining = Some(self.draining.map_or(end, |earlier| earlier.min(end)));
                 self.schedule.close();

@@ -8,6 +8,7 @@
 //! with the last checkpoint that it was given.
 
 mod actions;
+mod breakpoints;
 mod device;
 mod events;
 mod flight;
@@ -21,12 +22,14 @@ mod task;
 mod tests;
 mod unwind;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use self::breakpoints::Breakpoints;
 use self::device::{Command, Device};
 pub(crate) use self::events::Events;
 pub(crate) use self::observer::Observer;
@@ -45,44 +48,6 @@ pub(crate) struct Settings {
     pub(crate) checkpoint_every: Duration,
     /// How often an unfinished image is shown to those who want it, at the most.
     pub(crate) preview_every: Duration,
-    /// Called before each action, as a part of it.
-    #[cfg(test)]
-    hook: tests::Hook,
-    /// Rows of a batch, whatever was measured.
-    #[cfg(test)]
-    rows: Option<usize>,
-}
-
-impl Settings {
-    /// With states written out every five seconds, and previews every second.
-    pub(crate) fn new(
-        engine: diffusion_engine::Runtime,
-        max_batch: usize,
-        models_limit: Option<u64>,
-    ) -> Self {
-        Self {
-            engine,
-            max_batch,
-            models_limit,
-            checkpoint_every: Duration::from_secs(5),
-            preview_every: Duration::from_secs(1),
-            #[cfg(test)]
-            hook: tests::Hook(Arc::new(|_| {})),
-            #[cfg(test)]
-            rows: None,
-        }
-    }
-
-    /// The place where tests break in; nothing otherwise.
-    fn before(&self, action: &schedule::Action) -> Result<(), Failure> {
-        #[cfg(test)]
-        unwind::caught(|| {
-            (self.hook.0)(action);
-            Ok(())
-        })?;
-        let _ = action;
-        Ok(())
-    }
 }
 
 /// The way to the device thread, which ends with the last of its clones: what is in flight then is
@@ -101,12 +66,27 @@ impl Runtime {
     /// # Errors
     /// The operating system gives no threads.
     pub(crate) fn start(settings: Settings, observer: Arc<dyn Observer>) -> anyhow::Result<Self> {
+        Self::start_with(settings, Breakpoints::default(), observer)
+    }
+
+    fn start_with(
+        settings: Settings,
+        breakpoints: Breakpoints,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<Self> {
         let (commands, received) = mpsc::channel();
         let (work, working) = mpsc::channel();
         let (engine, answers) = (settings.engine.clone(), commands.clone());
         let loader = move || loader::run(&engine, &working, &answers);
-        let device = move || Device::new(settings, observer, work).run(&received);
+        let device = move || Device::new(settings, breakpoints, observer, work).run(&received);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            // What is caught inside costs only its tasks. Whatever gets here leaves nobody who
+            // could answer: another process must take over.
+            let run = || {
+                if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    std::process::abort();
+                }
+            };
             let started = thread::Builder::new().name(name.to_owned()).spawn(run);
             started.map(drop).with_context(|| format!("cannot start the {name} thread"))
         };
@@ -115,18 +95,13 @@ impl Runtime {
         Ok(Self(Arc::new(Inner { commands })))
     }
 
-    /// Hands over an image to be made; never blocks. A task whose id is in use takes the place of
+    /// Hands over an image to be made; never blocks. Dropping its events ends it at the next step. A task whose id is in use takes the place of
     /// the earlier one, which ends cancelled.
     pub(crate) fn submit(&self, task: Task) -> Events {
         let (sender, events) = events::channel();
         // Without a device thread the sender is dropped, which suspends the task.
         let _ = self.0.commands.send(Command::Submit(Box::new(task), sender));
         events
-    }
-
-    /// Ends a task at the next step. Without effect on one that is unknown or has ended.
-    pub(crate) fn cancel(&self, id: TaskId) {
-        let _ = self.0.commands.send(Command::Cancel(id));
     }
 
     /// Begins nothing any more: tasks that were not begun, and those to come, are suspended at

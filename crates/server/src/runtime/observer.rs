@@ -1,7 +1,11 @@
 //! What metrics are made of.
 
+use super::task::TaskId;
+
 /// Told what the device does. Called on the device thread: implementations only count.
 pub(crate) trait Observer: Send + Sync + 'static {
+    /// The device is about to work on these; if that ends the process, one of them may be to blame.
+    fn acting(&self, _ids: &[TaskId]) {}
     /// One UNet evaluation of `batch` samples.
     fn step(&self, _model: &str, _batch: usize, _seconds: f64) {}
     /// A sample was made from its plan: texts, and the initial image where there is one.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use diffusion_engine::{MemoryPlan, Model, Plan};
+use diffusion_engine::{MemoryPlan, Model, Plan, TextOptions};
 
 use super::palette::Palette;
 use super::schedule::{Group, ModelId, Sizes};
@@ -94,6 +94,9 @@ impl Shelf {
             scheduler: None,
             seed: 0,
             strength: Some(1.0),
+            text: TextOptions::default(),
+            variation: None,
+            inpaint: None,
         };
         let planned = self.known(group.model).loaded.as_ref()?.memory(&plan, samples);
         self.plans.borrow_mut().insert((group, samples), planned);

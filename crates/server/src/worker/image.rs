@@ -1,6 +1,7 @@
 //! One image in the worker: from its stored plan to its publication.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,8 +9,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::Precision;
 use diffusion_engine::images::{Limits, RgbImage, decode, resize};
+use diffusion_engine::{Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
 use diffusion_jobs::{Artifacts, Error};
@@ -17,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::in_hand::InHand;
 use super::link::{DeviceEvent, FromWorker};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Watcher};
 use crate::catalogue::Catalogue;
+use crate::failpoints::reach;
 use crate::output;
 use crate::plan::ImagePlan;
 use crate::runtime::{
@@ -32,6 +34,7 @@ pub(super) struct Images {
     pub(super) models_dir: Option<PathBuf>,
     pub(super) precision: Precision,
     pub(super) outbox: Outbox,
+    pub(super) watcher: Arc<Watcher>,
     pub(super) in_hand: InHand,
 }
 
@@ -70,10 +73,12 @@ impl Work for Images {
         };
         let verdict = match made {
             Ok(verdict) => verdict,
-            Err(Bad::Unwanted) => {
-                self.runtime.cancel(id(&attempt));
-                Verdict::Ended
-            }
+            // The device lets go of what nobody follows. A message that was meant for an earlier
+            // attempt leaves an image that is wanted still.
+            Err(Bad::Unwanted) => match attempt.release().await {
+                Ok(true) => Verdict::Again,
+                Ok(false) | Err(_) => Verdict::Ended,
+            },
             Err(Bad::Permanent(error)) => {
                 tracing::warn!(%job, index = attempt.index, %error, "image failed");
                 self.end(&attempt, End::Failed(&error)).await
@@ -91,7 +96,7 @@ impl Work for Images {
             // What is left lying is swept.
             let _ = self.artifacts.remove_state(job, attempt.index).await;
         }
-        self.outbox.send(FromWorker::Changed(job));
+        self.outbox.send(FromWorker::Ended { job, index: attempt.index });
         verdict
     }
 }
@@ -104,9 +109,9 @@ impl Images {
     async fn make(&self, attempt: &Attempt) -> Result<Verdict, Bad> {
         let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
             .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
-        let catalogue = self.models_dir.as_deref();
-        let known = Catalogue::discover(catalogue).and_then(|all| all.find(&plan.model));
-        let known = known.map_err(|error| Bad::Permanent(format!("{error:#}")))?;
+        let preparing = self.watcher.blame.beside(id(attempt));
+        reach("begin", &plan.plan.prompt);
+        let source = source(&plan, self.models_dir.clone()).await?;
         let initial = match &plan.input {
             None => None,
             Some(hash) => {
@@ -122,7 +127,7 @@ impl Images {
         };
         let events = self.runtime.submit(Task {
             id: id(attempt),
-            model: ModelRef { name: known.name.clone(), source: known.source.clone() },
+            model: ModelRef { name: plan.model.clone(), source },
             plan: plan.plan.clone(),
             initial,
             resume: resume.map(Vec::from),
@@ -131,6 +136,7 @@ impl Images {
             age: attempt.age.unsigned_abs(),
             previews: true,
         });
+        drop(preparing);
         self.follow(attempt, &plan, events).await
     }
 
@@ -220,13 +226,20 @@ impl Images {
         seconds: f64,
     ) -> Result<Verdict, Bad> {
         let (width, height) = image.dimensions();
-        let (plan, precision) = (plan.clone(), self.precision);
-        let png = blocking(move || output::png(&image, &plan.model, precision, &plan.plan)).await?;
+        let prompt = &plan.plan.prompt;
+        let (whole, precision) = (plan.clone(), self.precision);
+        let encoding = self.watcher.blame.beside(id(attempt));
+        let png =
+            blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
+        drop(encoding);
         let bytes = png.len() as u64;
+        reach("before-put", prompt);
         let sha256 = self.artifacts.put(Kind::Image, png.clone()).await?;
+        reach("after-put", prompt);
         self.outbox.send(FromWorker::Made { seconds });
         let file = Published { sha256, bytes, width, height, seconds };
+        reach("before-commit", prompt);
         Ok(self.end(attempt, End::Made(&file, &png)).await)
     }
 
@@ -246,7 +259,10 @@ impl Images {
                 }
                 Err(error) => {
                     tracing::error!(job = %attempt.job, %error, "an image cannot be recorded");
-                    return Verdict::Again;
+                    return match attempt.give_back(&error.to_string()).await {
+                        Ok(true) => Verdict::Again,
+                        Ok(false) | Err(_) => Verdict::Ended,
+                    };
                 }
             }
             if let End::Made(_, png) = end
@@ -266,6 +282,20 @@ enum End<'a> {
     Made(&'a Published, &'a Bytes),
     /// With an error.
     Failed(&'a str),
+}
+
+/// Where the model of a plan lies: where it was when the job was accepted, else wherever a model of
+/// this name is now.
+async fn source(plan: &ImagePlan, models_dir: Option<PathBuf>) -> Result<Source, Bad> {
+    let (name, folder) = (plan.model.clone(), plan.folder.clone());
+    let found = blocking(move || match folder {
+        Some(folder) if folder.join("model_index.json").is_file() => Ok(Source::Folder(folder)),
+        _ => {
+            let catalogue = Catalogue::discover(models_dir.as_deref());
+            catalogue.and_then(|all| Ok(all.find(&name)?.source))
+        }
+    });
+    found.await?.map_err(|error| Bad::Permanent(format!("{error:#}")))
 }
 
 /// A stored picture at the plan's size.

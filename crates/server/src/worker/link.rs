@@ -33,6 +33,8 @@ pub(crate) enum FromWorker {
     Alive,
     /// An image was begun or ended: its job's record has changed.
     Changed(Uuid),
+    /// An image has left the worker.
+    Ended { job: Uuid, index: i32 },
     /// UNet evaluations of an image.
     Step {
         job: Uuid,

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 
+use super::blame::Blame;
 use super::link::{DeviceEvent, FromWorker};
-use crate::runtime::Observer;
+use crate::runtime::{Observer, TaskId};
 
 /// Messages that wait to be written, at the most: a server that reads slowly misses progress.
 const WAITING: usize = 1024;
@@ -44,40 +45,51 @@ impl Outbox {
     }
 }
 
-impl Observer for Outbox {
+/// Tells the server what the device does, and whoever comes after what it was working on.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    pub(super) outbox: Outbox,
+    pub(super) blame: Blame,
+}
+
+impl Observer for Watcher {
+    fn acting(&self, ids: &[TaskId]) {
+        self.blame.on(ids);
+    }
+
     fn step(&self, model: &str, batch: usize, seconds: f64) {
-        self.device(DeviceEvent::Step { model: model.into(), batch, seconds });
+        self.outbox.device(DeviceEvent::Step { model: model.into(), batch, seconds });
     }
 
     fn begin(&self, model: &str, seconds: f64) {
-        self.device(DeviceEvent::Begin { model: model.into(), seconds });
+        self.outbox.device(DeviceEvent::Begin { model: model.into(), seconds });
     }
 
     fn finish(&self, model: &str, seconds: f64) {
-        self.device(DeviceEvent::Finish { model: model.into(), seconds });
+        self.outbox.device(DeviceEvent::Finish { model: model.into(), seconds });
     }
 
     fn loaded(&self, model: &str, bytes: u64, seconds: f64) {
-        self.device(DeviceEvent::Loaded { model: model.into(), bytes, seconds });
+        self.outbox.device(DeviceEvent::Loaded { model: model.into(), bytes, seconds });
     }
 
     fn evicted(&self, model: &str) {
-        self.device(DeviceEvent::Evicted { model: model.into() });
+        self.outbox.device(DeviceEvent::Evicted { model: model.into() });
     }
 
     fn load_failed(&self, model: &str) {
-        self.device(DeviceEvent::LoadFailed { model: model.into() });
+        self.outbox.device(DeviceEvent::LoadFailed { model: model.into() });
     }
 
     fn panicked(&self, model: &str, batch: usize) {
-        self.device(DeviceEvent::Panicked { model: model.into(), batch });
+        self.outbox.device(DeviceEvent::Panicked { model: model.into(), batch });
     }
 
     fn memory(&self, used: u64, limit: Option<u64>) {
-        self.device(DeviceEvent::Memory { used, limit });
+        self.outbox.device(DeviceEvent::Memory { used, limit });
     }
 
     fn tasks(&self, in_flight: usize, waiting: usize) {
-        self.device(DeviceEvent::Tasks { in_flight, waiting });
+        self.outbox.device(DeviceEvent::Tasks { in_flight, waiting });
     }
 }

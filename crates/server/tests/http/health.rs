@@ -17,6 +17,8 @@ fn readiness_says_what_is_missing() {
     assert_eq!(ready.status, 200, "{}", ready.text());
     assert_eq!(ready.json()["ready"], true);
 
+    // The worker makes files there as it starts.
+    while server.get("/readyz").json()["checks"]["worker"] != "ok" {}
     std::fs::remove_dir_all(data.path()).unwrap();
     let ready = server.get("/readyz");
     assert_eq!(ready.status, 503, "{}", ready.text());

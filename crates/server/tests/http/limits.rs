@@ -33,6 +33,18 @@ fn large_bodies_and_headers_are_refused() {
 }
 
 #[test]
+fn a_body_that_is_left_unread_closes_its_connection() {
+    let server = Server::start(&[]);
+    let head = "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n";
+    // The body never comes, and the answer does not wait for it.
+    let refused = server.raw(&format!("{head}Content-Type: text/plain\r\n\r\n"));
+    assert!(refused.starts_with("HTTP/1.1 415 "), "{refused}");
+    assert!(refused.contains("\r\nconnection: close\r\n"), "{refused}");
+    let read = server.post("/api/v1/jobs", &json!({}));
+    assert_eq!((read.status, read.header("connection")), (422, None));
+}
+
+#[test]
 fn slow_headers_are_cut_while_others_are_served() {
     let server = Server::start(&[("DIFFUSION_SERVER_IDLE_SECONDS", "1")]);
     let slow: Vec<TcpStream> = (0..200)

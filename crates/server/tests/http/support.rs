@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
 /// How long a test waits for what should come at once, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, with nothing of this machine's user around it but what the test gives.
 pub(crate) fn program(args: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -138,6 +138,22 @@ impl Server {
         let (parts, mut body) = answer.unwrap().into_parts();
         let body = body.with_config().limit(1 << 30).read_to_vec().unwrap();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// An answer that is read as it comes.
+    pub(crate) fn open(&self, path: &str, headers: &[(&str, &str)]) -> (u16, Box<dyn BufRead>) {
+        let mut request = Request::builder().uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, body) = self.agent.run(request.body(()).unwrap()).unwrap().into_parts();
+        (parts.status.as_u16(), Box::new(BufReader::new(body.into_reader())))
+    }
+
+    /// The id of the server's process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// A bare connection.

@@ -21,17 +21,12 @@ async fn mixed_batches_with_cancelled_neighbours_give_the_bytes_of_single_images
     let mut leaving: Vec<Events> =
         (20..24).map(|i| bench.runtime.submit(task(i, endless.clone()))).collect();
     gate.go_on();
-    // One leaves before it has begun, one after its first step, one with its reader.
-    bench.runtime.cancel(id(20));
-    drop(leaving.pop());
-    for events in &mut leaving[1..] {
+    // Some leave before they have begun, some after their first step.
+    drop(leaving.split_off(2));
+    for events in &mut leaving {
         while !matches!(events.recv().await.unwrap(), Event::Step { .. }) {}
     }
-    bench.runtime.cancel(id(21));
-    bench.runtime.cancel(id(22));
-    for events in leaving {
-        assert!(matches!(outcome(events).await, Outcome::Cancelled));
-    }
+    drop(leaving);
     for (plan, events) in mixed().iter().zip(events) {
         assert!(image(events).await == alone(plan), "{plan:?}");
     }

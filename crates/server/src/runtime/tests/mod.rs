@@ -2,34 +2,23 @@
 
 mod bytes;
 mod failures;
-mod measure;
 mod memory;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Model, Options, Plan, SchedulerKind, Source, generate};
+use diffusion_engine::{Model, Options, Plan, SchedulerKind, Source, TextOptions, generate};
 use uuid::Uuid;
 
 use super::schedule::Action;
 use super::*;
 
-/// Called before each action of the device; it may wait, or panic.
-#[derive(Clone)]
-pub(super) struct Hook(pub(super) Call);
-
-type Call = Arc<dyn Fn(&Action) + Send + Sync>;
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
-    }
-}
+/// Called before each action of the device.
+pub(super) type Hook = Arc<dyn Fn(&Action) + Send + Sync>;
 
 /// Writes down what the device says of itself.
 #[derive(Debug, Default)]
@@ -83,7 +72,7 @@ struct With {
     models_limit: Option<u64>,
     checkpoint_every: Duration,
     rows: Option<usize>,
-    hook: Call,
+    hook: Hook,
 }
 
 impl Default for With {
@@ -108,10 +97,9 @@ impl With {
             models_limit: self.models_limit,
             checkpoint_every: self.checkpoint_every,
             preview_every: Duration::ZERO,
-            hook: Hook(self.hook),
-            rows: self.rows,
         };
-        let runtime = Runtime::start(settings, record.clone()).unwrap();
+        let breakpoints = Breakpoints { hook: Some(self.hook), rows: self.rows };
+        let runtime = Runtime::start_with(settings, breakpoints, record.clone()).unwrap();
         Bench { runtime, engine, record }
     }
 }
@@ -147,6 +135,9 @@ fn plan(seed: u64) -> Plan {
         scheduler: None,
         seed,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
 
@@ -238,7 +229,7 @@ struct Gate {
 }
 
 /// A gate before the actions that `closed` names, and its hook.
-fn gate(closed: impl Fn(&Action) -> bool + Send + Sync + 'static) -> (Gate, Call) {
+fn gate(closed: impl Fn(&Action) -> bool + Send + Sync + 'static) -> (Gate, Hook) {
     let (reach, reached) = tokio::sync::mpsc::unbounded_channel();
     let (go_on, goes_on) = std::sync::mpsc::channel();
     let goes_on = Mutex::new(goes_on);

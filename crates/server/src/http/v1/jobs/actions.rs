@@ -23,7 +23,8 @@ use crate::http::{AppState, Problems, Result, accept};
     path = "/api/v1/jobs/{id}/cancel",
     operation_id = "cancel_job",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The job as it is now", body = JobView), Problems)
 )]
 pub(in crate::http) async fn cancel(
@@ -46,8 +47,10 @@ pub(in crate::http) async fn cancel(
     operation_id = "retry_job",
     tag = "jobs",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("Idempotency-Key" = Option<String>, Header, description = "As for a new job")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("Idempotency-Key" = Option<String>, Header, description = "As for a new job",
+            example = "d9e1")
     ),
     responses(
         (status = 202, description = "The job waits again", body = JobView),
@@ -79,13 +82,18 @@ pub(in crate::http) async fn retry(
     operation_id = "replay_job",
     tag = "jobs",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("Prefer" = Option<String>, Header, description = "`respond-async` answers at once"),
-        ("Idempotency-Key" = Option<String>, Header, description = "As for a new job")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("Prefer" = Option<String>, Header, description = "`respond-async` answers at once",
+            example = "respond-async"),
+        ("Idempotency-Key" = Option<String>, Header, description = "As for a new job",
+            example = "d9e1")
     ),
     responses(
         (status = 201, description = "The new job has ended", body = JobView),
         (status = 202, description = "The new job is stored", body = JobView),
+        (status = 409, description = "The `Idempotency-Key` was used for another request",
+            body = crate::http::error::Details, content_type = "application/problem+json"),
         Problems
     )
 )]
@@ -126,7 +134,8 @@ pub(in crate::http) async fn replay(
     path = "/api/v1/jobs/{id}",
     operation_id = "delete_job",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses(
         (status = 204, description = "It is gone"),
         (status = 409, description = "The job has not ended: cancel it first",

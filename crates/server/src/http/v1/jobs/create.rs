@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use diffusion_jobs::Request;
 use uuid::Uuid;
 
-use super::request::NewJob;
+use super::request::{NewJob, Singular};
 use super::view::JobView;
-use crate::http::accept::{accept, idempotency, prefers_async, wait};
+use crate::http::accept::{accept, idempotency, prefers_async, remembered, wait};
 use crate::http::auth::Generate;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problems, Result};
@@ -37,6 +37,8 @@ use crate::http::{AppState, Problems, Result};
             headers(("Location" = String, description = "The job"))),
         (status = 202, description = "The job is stored and will be carried out", body = JobView,
             headers(("Location" = String, description = "The job"))),
+        (status = 409, description = "The `Idempotency-Key` was used for another request",
+            body = crate::http::error::Details, content_type = "application/problem+json"),
         Problems
     )
 )]
@@ -47,9 +49,16 @@ pub(in crate::http) async fn create(
     Json(new): Json<NewJob>,
 ) -> Result<Response> {
     let key = idempotency(&headers, "/api/v1/jobs", &new)?;
-    let request: Request = new.try_into()?;
-    let job = state.resolver.resolve(&request, identity.owner).await?;
-    let id = accept(&state, &job, key.as_ref()).await?;
+    let id = match remembered(&state, identity.owner, key.as_ref()).await? {
+        Some(id) => id,
+        None => {
+            let singular = Singular::from(&new);
+            let request: Request = new.try_into()?;
+            let job = state.resolver.resolve(&request, identity.owner).await;
+            let job = job.map_err(|error| singular.rename(error))?;
+            accept(&state, &job, key.as_ref()).await?
+        }
+    };
     if prefers_async(&headers) {
         return answer(&state, id, StatusCode::ACCEPTED).await;
     }
@@ -58,7 +67,11 @@ pub(in crate::http) async fn create(
 }
 
 /// The job as it is now, and where it is.
-pub(super) async fn answer(state: &AppState, id: Uuid, status: StatusCode) -> Result<Response> {
+pub(in crate::http) async fn answer(
+    state: &AppState,
+    id: Uuid,
+    status: StatusCode,
+) -> Result<Response> {
     let job = state.database.job(id).await?;
     let view = JobView::load(state, job).await?;
     let mut response = (status, Json(view)).into_response();

@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use serde::Serialize;
 use serde_json::json;
@@ -31,41 +31,61 @@ use crate::live::View;
 /// How often a listener is told, at the most.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far the images of a job are
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct ProgressEvent {
+/// How far the images of a job are.
+#[derive(Debug, Serialize)]
+struct ProgressEvent {
     images: Vec<ImageProgress>,
 }
 
-/// How far an image is
-#[derive(Debug, Serialize, ToSchema)]
+/// How far an image is.
+#[derive(Debug, Serialize)]
 struct ImageProgress {
-    /// Its place in the job
+    /// Its place in the job.
     index: i32,
-    /// UNet evaluations done
+    /// UNet evaluations done.
     done: usize,
-    /// UNet evaluations in all
+    /// UNet evaluations in all.
     total: usize,
-    /// Time that the device spent on it
+    /// Time that the device spent on it.
     seconds: f64,
+}
+
+/// A server-sent event
+#[derive(ToSchema)]
+#[schema(as = JobEvent, example = json!({
+    "event": "progress",
+    "data": "{\"images\":[{\"index\":0,\"done\":7,\"total\":20,\"seconds\":0.4}]}"
+}))]
+#[allow(dead_code, reason = "only described: axum's type is sent")]
+pub(in crate::http) struct Message {
+    /// `job`, `progress` or `preview`
+    event: String,
+    /// Of a `job`: what `Last-Event-ID` takes
+    id: Option<String>,
+    /// JSON: a `Job`; `{"images": [{index, done, total, seconds}]}`; `{"index", "png"}` in base64
+    data: String,
 }
 
 /// Follow a job
 ///
 /// Server-sent events: `job` with the whole job whenever its record changes, `progress` with the
 /// evaluations done of each image in flight, `preview` with an unfinished image (`{index, png}`, in
-/// base64). The stream ends when the job has ended. `Last-Event-ID` leaves out what is known.
+/// base64). The stream ends when the job has ended. `Last-Event-ID` leaves out what is known; 204
+/// tells a browser that comes back that there will be no more.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs/{id}/events",
     operation_id = "follow_job",
     tag = "jobs",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that came")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("Last-Event-ID" = Option<String>, Header,
+            description = "The id of the last event that came", example = "20")
     ),
     responses(
-        (status = 200, description = "Events", content_type = "text/event-stream", body = ProgressEvent),
+        (status = 200, description = "Events", content_type = "text/event-stream", body = Message),
+        (status = 204, description = "The job has ended, and `Last-Event-ID` is its last event"),
         Problems
     )
 )]
@@ -74,9 +94,12 @@ pub(in crate::http) async fn events(
     Read(identity): Read,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    visible(&state, identity, id).await?;
+) -> Result<Response> {
+    let job = visible(&state, identity, id).await?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    if job.state.is_final() && last == Some(job.version) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let news = state.live.follow(id);
     let listener = Listener {
         state,
@@ -84,17 +107,18 @@ pub(in crate::http) async fn events(
         id,
         news,
         version: last,
-        changes: None,
         done: BTreeMap::new(),
         waiting: Vec::new(),
         told: None,
+        looked: None,
+        changes: None,
         ended: false,
     };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
-        Some((Ok(event), listener))
+        Some((Ok::<_, Infallible>(event), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 struct Listener {
@@ -104,12 +128,13 @@ struct Listener {
     news: watch::Receiver<View>,
     /// The version of the record that was told last.
     version: Option<i64>,
-    /// The changes of which the record was looked at.
-    changes: Option<u64>,
     /// What was told of each image: evaluations, and where its preview lies.
     done: BTreeMap<i32, (usize, usize)>,
     waiting: Vec<Event>,
     told: Option<Instant>,
+    /// When the record was looked at, and after which of its changes.
+    looked: Option<Instant>,
+    changes: Option<u64>,
     ended: bool,
 }
 
@@ -139,6 +164,14 @@ impl Listener {
         let view = self.news.borrow_and_update().clone();
         let mut events = Vec::new();
         // Without news, another process may have changed the record.
+        let looked = self.looked.is_some_and(|looked| looked.elapsed() < LOOK);
+        if looked && self.changes == Some(view.changes) {
+            self.waiting = self.progress(&view);
+            self.waiting.reverse();
+            return;
+        }
+        self.looked = Some(Instant::now());
+        self.changes = Some(view.changes);
         let job = match visible(&self.state, self.identity, self.id).await {
             Ok(job) => job,
             Err(problem) if problem.status().is_server_error() => return,
@@ -150,13 +183,12 @@ impl Listener {
         };
         let is_final = job.state.is_final();
         let version = job.version;
-        if self.version != Some(version) || self.changes != Some(view.changes) && is_final {
+        if self.version != Some(version) {
             let Ok(whole) = JobView::load(&self.state, job).await else { return };
             let event = Event::default().event("job").id(version.to_string()).json_data(&whole);
             events.extend(event.ok());
         }
         self.version = Some(version);
-        self.changes = Some(view.changes);
         if !is_final {
             events.extend(self.progress(&view));
         }

@@ -20,8 +20,10 @@ use crate::http::{AppState, Problem, Problems, Result};
     operation_id = "get_job_image",
     tag = "jobs",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("index" = i32, Path, description = "The image's place in the job, from 0")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("index" = i32, Path, description = "The image's place in the job, from 0",
+            example = 0)
     ),
     responses(
         (status = 200, description = "The image", content_type = "image/png"),
@@ -47,8 +49,10 @@ pub(in crate::http) async fn image(
     operation_id = "get_output",
     tag = "original",
     params(
-        ("id" = Uuid, Path, description = "The job"),
-        ("name" = String, Path, description = "The file's name")
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("name" = String, Path, description = "The file's name",
+            example = "cat-diffusion.png")
     ),
     responses(
         (status = 200, description = "The image", content_type = "image/png"),
@@ -80,7 +84,7 @@ async fn send(state: &AppState, image: &JobImage, headers: &HeaderMap) -> Result
     };
     let tag = format!("\"{hash}\"");
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response = if known.is_some_and(|known| known.contains(&tag)) {
+    let mut response = if known.is_some_and(|known| known == "*" || known.contains(&tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         state.artifacts.get(Kind::Image, hash).await?.into_response()

@@ -1,13 +1,15 @@
 //! Looking at jobs.
 
 use axum::extract::State;
+use diffusion_jobs::request::Kind;
 use diffusion_jobs::{Filter, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::view::JobView;
+use super::request::JobKind;
+use super::view::{JobState, JobView};
 use super::visible;
 use crate::http::auth::Read;
 use crate::http::extract::{Json, Path, Query};
@@ -19,12 +21,12 @@ use crate::http::{AppState, Problems, Result};
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct JobsQuery {
-    /// Only jobs in this state: queued, running, succeeded, failed or cancelled
+    /// Only jobs in this state
     #[param(example = "succeeded")]
-    state: Option<String>,
-    /// Only jobs of this kind: txt2img, img2img or random
+    state: Option<JobState>,
+    /// Only jobs of this kind
     #[param(example = "txt2img")]
-    kind: Option<String>,
+    kind: Option<JobKind>,
     /// The most jobs to answer with
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
@@ -62,8 +64,8 @@ pub(in crate::http) async fn list(
         return Err(refuse("limit", format!("{limit} is not between 1 and 100")));
     }
     let filter = Filter {
-        state: query.state.map(|name| name.parse()).transpose()?,
-        kind: query.kind,
+        state: query.state.map(Into::into),
+        kind: query.kind.map(|kind| Kind::from(kind).name().to_owned()),
         owner: identity.owner.filter(|_| !identity.admin),
         before: query.cursor,
     };
@@ -81,7 +83,8 @@ pub(in crate::http) async fn list(
     path = "/api/v1/jobs/{id}",
     operation_id = "get_job",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The job as it is now", body = JobView), Problems)
 )]
 pub(in crate::http) async fn get(
@@ -97,7 +100,10 @@ pub(in crate::http) async fn get(
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct JobPlan {
     /// One for each image
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, example = json!([{
+        "model": "pocket-paper-sd1", "prompt": "cat dancing in rain", "negative_prompt": "",
+        "width": 128, "height": 128, "steps": 20, "guidance": 7.5, "seed": 7
+    }]))]
     images: Vec<Value>,
 }
 
@@ -107,7 +113,8 @@ pub(in crate::http) struct JobPlan {
     path = "/api/v1/jobs/{id}/plan",
     operation_id = "get_plan",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job")),
+    params(("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The plans", body = JobPlan), Problems)
 )]
 pub(in crate::http) async fn plan(

@@ -19,6 +19,16 @@ pub(in crate::http) enum JobKind {
     Random,
 }
 
+impl From<JobKind> for Kind {
+    fn from(kind: JobKind) -> Self {
+        match kind {
+            JobKind::Txt2img => Self::TextToImage,
+            JobKind::Img2img => Self::ImageToImage,
+            JobKind::Random => Self::Random,
+        }
+    }
+}
+
 /// Which of one's own jobs goes first
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -99,6 +109,34 @@ pub(in crate::http) struct NewJob {
     priority: Option<JobPriority>,
 }
 
+/// Which fields were given in the singular, so that errors can call them so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Singular {
+    model: bool,
+    init_image: bool,
+}
+
+impl From<&NewJob> for Singular {
+    fn from(new: &NewJob) -> Self {
+        Self { model: new.model.is_some(), init_image: new.init_image.is_some() }
+    }
+}
+
+impl Singular {
+    /// The error, with its field as the client called it.
+    pub(super) fn rename(self, error: Error) -> Error {
+        match error {
+            Error::Field { field, message } if self.model && field == "models[0]" => {
+                Error::field("model", message)
+            }
+            Error::Field { field, message } if self.init_image && field == "images[0]" => {
+                Error::field("init_image", message)
+            }
+            error => error,
+        }
+    }
+}
+
 impl TryFrom<NewJob> for Request {
     type Error = Error;
 
@@ -126,13 +164,8 @@ impl TryFrom<NewJob> for Request {
                     .collect::<Result<_, _>>()?
             }
         };
+        let prompts = one_of(new.prompt, new.prompts, "prompt")?;
         Ok(Self {
-            kind: match new.kind {
-                JobKind::Txt2img => Kind::TextToImage,
-                JobKind::Img2img => Kind::ImageToImage,
-                JobKind::Random => Kind::Random,
-            },
-            prompts: one_of(new.prompt, new.prompts, "prompt")?,
             negative_prompt: new.negative_prompt.unwrap_or_default(),
             models: one_of(new.model, new.models, "model")?,
             inputs,
@@ -149,6 +182,7 @@ impl TryFrom<NewJob> for Request {
                 JobPriority::Normal => Priority::Normal,
                 JobPriority::Low => Priority::Low,
             },
+            ..Self::new(new.kind.into(), prompts)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diffusion_jobs::{Job, JobImage, Priority, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::live::View;
 use crate::plan::ImagePlan;
 
 /// Where a job or an image stands
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::http) enum JobState {
     /// Waits for its turn
@@ -40,8 +40,50 @@ impl From<State> for JobState {
     }
 }
 
+impl From<JobState> for State {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Queued => Self::Queued,
+            JobState::Running => Self::Running,
+            JobState::Succeeded => Self::Succeeded,
+            JobState::Failed => Self::Failed,
+            JobState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 /// A job
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job, example = json!({
+    "id": "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90",
+    "kind": "txt2img",
+    "state": "succeeded",
+    "priority": "normal",
+    "progress": 1.0,
+    "created_at": "2026-01-05T09:30:00.000Z",
+    "started_at": "2026-01-05T09:30:00.012Z",
+    "finished_at": "2026-01-05T09:30:01.750Z",
+    "request": {"kind": "txt2img", "prompts": ["cat dancing in rain"], "steps": 20, "seed": 7},
+    "images": [{
+        "index": 0,
+        "state": "succeeded",
+        "url": "/api/v1/jobs/0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90/images/0",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "bytes": 40213,
+        "width": 128,
+        "height": 128,
+        "model": "pocket-paper-sd1",
+        "prompt": "cat dancing in rain",
+        "seed": 7,
+        "input": null,
+        "name": "pocket-paper-sd1-7-diffusion.png",
+        "done": null,
+        "total": null,
+        "seconds": 1.7,
+        "error": null
+    }],
+    "events_url": "/api/v1/jobs/0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90/events"
+}))]
 pub(in crate::http) struct JobView {
     pub(in crate::http) id: Uuid,
     /// `txt2img`, `img2img` or `random`
