@@ -9,6 +9,8 @@ use libfuzzer_sys::fuzz_target;
 mod http {
     use diffusion_jobs::{Error, Request};
 
+    // What only the handlers use is not used here.
+    #[allow(dead_code)]
     #[path = "../../crates/server/src/http/v1/jobs/request.rs"]
     mod request;
 

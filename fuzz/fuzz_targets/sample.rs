@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(mut sample) = Sample::restore(&MODEL, &[&SAMPLE_PREFIX, bytes].concat()) else { return };
     let (done, all) = sample.progress();
     assert!(done <= all);
-    sample.scaled_latent();
+    sample.clean_latent();
     let again = Sample::restore(&MODEL, &sample.save().unwrap()).unwrap();
     assert_eq!((again.plan(), again.progress()), (sample.plan(), (done, all)));
     let plan = sample.plan();

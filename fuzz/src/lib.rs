@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use diffusion_engine::{Model, Options, Plan, Runtime, SchedulerKind, Source};
+use diffusion_engine::{Model, Options, Plan, Runtime, SchedulerKind, Source, TextOptions};
 
 /// The tests' tiny model.
 pub const TINY: &str =
@@ -65,5 +65,8 @@ pub fn plan(scheduler: Option<SchedulerKind>) -> Plan {
         scheduler,
         seed: 7,
         strength: None,
+        text: TextOptions::default(),
+        variation: None,
+        inpaint: None,
     }
 }
