@@ -81,13 +81,13 @@ made = client.images.edit(image=("cat.png", png), **edit, **few)
 save("dog.png", made.data[0].b64_json)
 mask = square(128, lambda x, y: 0 if x < 64 else 255)
 made = client.images.edit(image=("cat.png", png), mask=("mask.png", mask), **edit, **few)
-save("half-a-dog.png", made.data[0].b64_json)
+half = save("half-a-dog.png", made.data[0].b64_json)
 
 # A picture whose own transparent part is drawn anew, and two pictures, each of which is edited.
 cutout = io.BytesIO(square(128, lambda x, y: 0 if y < 64 else 255))
 cutout.name = "cutout.png"
 client.images.edit(image=cutout, **edit, **few)
-made = client.images.edit(image=[("one.png", png), ("two.png", mask)], **edit, **few)
+made = client.images.edit(image=[("one.png", png), ("two.png", half)], **edit, **few)
 assert len(made.data) == 2
 
 # Variations.
