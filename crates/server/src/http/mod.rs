@@ -7,6 +7,7 @@ mod accept;
 mod auth;
 mod body;
 mod connections;
+mod convert;
 mod cors;
 mod docs;
 mod error;

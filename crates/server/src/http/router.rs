@@ -9,7 +9,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::v1::{images, jobs, keys, models};
+use super::v1::{images, jobs, keys, models, png_info};
 use super::{AppState, Problem, body, cors, docs, guard, health, observe, openai, original};
 
 /// Every route, under the layers that all of them share.
@@ -55,6 +55,7 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(images::list, images::add::add))
         .routes(routes!(images::get, images::edit, images::remove))
         .routes(routes!(images::content::content))
+        .routes(routes!(png_info::png_info))
         .routes(routes!(models::list, models::add))
         .routes(routes!(models::get, models::edit, models::remove))
         .merge(openai::routes())
