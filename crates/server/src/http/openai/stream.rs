@@ -164,7 +164,7 @@ impl Teller {
     }
 
     /// A preview as an image of the size that is being made.
-    async fn partial(&self, index: i32, count: u32, preview: Arc<str>) -> Result<Event> {
+    async fn partial(&mut self, index: i32, count: u32, preview: Arc<str>) -> Result<Event> {
         let size = self.sizes.get(&index).copied();
         let (width, height) = size.ok_or_else(|| Problem::internal("a preview of no image"))?;
         let asked = self.asked.clone();

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::answer::Images;
 use super::error::{Refusals, missing, wrong};
-use super::fields::{ResponseFormat, Wanted};
+use super::fields::ResponseFormat;
 use super::form::{Form, read};
 use super::job::{Asked, Way, answer};
 use crate::http::auth::Generate;
