@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -268,7 +268,7 @@ mod tests {
             let pairs = headers.iter().map(|(name, value)| {
                 (axum::http::HeaderName::from_static(name), value.parse().unwrap())
             });
-            let uri: Uri = uri.parse().unwrap();
+            let uri: axum::http::Uri = uri.parse().unwrap();
             super::origin(&OriginalUri(uri), &pairs.collect())
         };
         let host = ("host", "images.example:8000");

@@ -6,6 +6,7 @@ mod files;
 mod generations;
 mod keys;
 mod models;
+mod programs;
 mod stream;
 mod variations;
 
