@@ -17,9 +17,10 @@ const model = models.data.models.find((model) => model.available);
 assert(model?.width && model.height, "no model is available");
 
 // An image. The answer comes when it is made.
+const prompt = "a cat in the rain";
 const wanted: components["schemas"]["NewJob"] = {
   kind: "txt2img",
-  prompt: "a cat in the rain",
+  prompt,
   model: model.name,
   steps: 4,
   seed: 7,
@@ -55,5 +56,12 @@ assert(job.data && job.data.state !== "succeeded");
 const refused = await server.POST("/api/v1/jobs", { body: { ...wanted, steps: 0 } });
 assert.equal(refused.response.status, 422);
 assert.match(refused.error?.detail ?? "", /^steps: /);
+
+// The other dialects are described too.
+const openai = await server.POST("/v1/images/generations", {
+  body: { prompt, num_inference_steps: 2, response_format: "b64_json" },
+});
+assert(openai.data && "data" in openai.data, JSON.stringify(openai.error));
+assert(openai.data.data[0]?.b64_json);
 
 console.log(`cat.png: ${image.width}×${image.height} pixels, drawn by ${image.model}`);

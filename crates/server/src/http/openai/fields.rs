@@ -12,7 +12,6 @@ const LONGEST_PROMPT: usize = 32_000;
 
 /// What to draw, and how. Fields that are not known are ignored
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 #[schema(as = OpenAiImageRequest, example = json!({
     "prompt": "cat dancing in rain", "model": "dall-e-3", "size": "1024x1024",
     "response_format": "b64_json"
