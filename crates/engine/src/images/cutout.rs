@@ -1,5 +1,6 @@
 //! The fully transparent part of a picture, which some programs mean as a mask.
 
+use image::metadata::Orientation;
 use image::{DynamicImage, Rgb, RgbImage};
 
 use super::Limits;
@@ -22,24 +23,44 @@ pub struct Cutout {
 /// As [`decode`](super::decode).
 pub fn cutout(bytes: &[u8], limits: &Limits) -> Result<Cutout> {
     let (decoded, orientation) = read(bytes, limits)?;
-    if !decoded.color().has_alpha() {
-        let mut upright = decoded;
+    let size = (decoded.width(), decoded.height());
+    // As stored, so that nothing nearly transparent becomes transparent.
+    let mask = match &decoded {
+        DynamicImage::ImageLumaA8(image) => mask(size, image.pixels().map(|p| p.0[1] == 0)),
+        DynamicImage::ImageRgba8(image) => mask(size, image.pixels().map(|p| p.0[3] == 0)),
+        DynamicImage::ImageLumaA16(image) => mask(size, image.pixels().map(|p| p.0[1] == 0)),
+        DynamicImage::ImageRgba16(image) => mask(size, image.pixels().map(|p| p.0[3] == 0)),
+        // Without alpha.
+        _ => None,
+    };
+    let turned = match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (size.1, size.0),
+        _ => size,
+    };
+    let mask = mask.map(|mask| {
+        let mut upright = DynamicImage::ImageRgb8(mask);
         upright.apply_orientation(orientation);
-        return Ok(Cutout { size: (upright.width(), upright.height()), mask: None });
+        upright.into_rgb8()
+    });
+    Ok(Cutout { size: turned, mask })
+}
+
+/// White where a pixel is transparent; none where no pixel is.
+fn mask(
+    (width, height): (u32, u32),
+    transparent: impl Iterator<Item = bool> + Clone,
+) -> Option<RgbImage> {
+    if !transparent.clone().any(|is| is) {
+        return None;
     }
-    let mut mask = RgbImage::new(decoded.width(), decoded.height());
-    let mut is_anywhere = false;
-    // 16 bits a channel, so that nothing nearly transparent becomes transparent.
-    for (to, from) in mask.pixels_mut().zip(decoded.into_rgba16().pixels()) {
-        if from.0[3] == 0 {
-            *to = Rgb([255; 3]);
-            is_anywhere = true;
-        }
+    let mut mask = RgbImage::new(width, height);
+    for (pixel, is) in mask.pixels_mut().zip(transparent) {
+        *pixel = Rgb([if is { 255 } else { 0 }; 3]);
     }
-    let mut upright = DynamicImage::ImageRgb8(mask);
-    upright.apply_orientation(orientation);
-    let mask = upright.into_rgb8();
-    Ok(Cutout { size: mask.dimensions(), mask: is_anywhere.then_some(mask) })
+    Some(mask)
 }
 
 #[cfg(test)]

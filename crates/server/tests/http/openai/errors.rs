@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{EDITS, GENERATIONS, Part, VARIATIONS, form, made, png, quick, refused, stripes};
-use crate::jobs::{begun, only, path};
+use crate::jobs::{begun, long, only, path, submitted};
 use crate::support::{Data, Server};
 
 #[test]
@@ -74,7 +74,9 @@ fn whatever_goes_wrong_has_this_apis_shape() {
 fn too_much_at_once_says_when_to_come_back() {
     let variables = [("DIFFUSION_SERVER_BACKLOG", "3"), ("DIFFUSION_SERVER_MAX_BATCH", "1")];
     let server = Server::start(&variables);
-    let answer = server.post(GENERATIONS, &quick(json!({"n": 4})));
+    let first = submitted(&server, &long(json!({"count": 12})));
+    begun(&server, &first, 1);
+    let answer = server.post(GENERATIONS, &quick(json!({})));
     assert_eq!(refused(&answer, 429), (Value::Null, json!("rate_limit_exceeded")));
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
 }

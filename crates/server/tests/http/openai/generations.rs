@@ -55,7 +55,7 @@ fn it_is_the_image_of_our_own_api() {
     let job = server.post(JOBS, &own).json();
     for (index, file) in files(&answer).iter().enumerate() {
         let own = server.get(job["images"][index]["url"].as_str().unwrap());
-        assert_eq!(own.body, *file);
+        assert!(own.body == *file, "image {index}");
     }
 }
 
@@ -81,7 +81,7 @@ fn formats_and_their_compression() {
             let pairs = decoded(file).into_raw().into_iter().zip(png.as_raw());
             pairs.map(|(a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / png.len() as f64
         };
-        assert!(error(&fine) < 3.0 && error(&fine) < error(&coarse), "{format}");
+        assert!(error(&fine) < error(&coarse), "{format}");
     }
     // By URL they are the same.
     let asked = quick(json!({"output_format": "jpeg", "output_compression": 10}));
