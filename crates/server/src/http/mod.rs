@@ -18,6 +18,7 @@ mod keyring;
 mod observe;
 mod open_files;
 mod original;
+mod page;
 mod router;
 mod serve;
 mod state;

@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod models;
 mod original;
+mod page;
 mod png_info;
 mod sites;
 mod support;
