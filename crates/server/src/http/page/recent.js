@@ -75,6 +75,7 @@ async function open(job, image, actions) {
   $("shown-use").onclick = () => { dialog.close(); actions.use(plan); };
   $("shown-start").onclick = () => { dialog.close(); actions.start(image); };
   dialog.showModal();
+  dialog.scrollTop = 0;
 }
 
 $("shown-close").addEventListener("click", () => $("shown").close());
