@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod dataset;
 mod embedded;
+mod explain;
 mod failpoints;
 mod housekeeping;
 mod http;
@@ -33,11 +34,11 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(status) => status,
         Err(error) if interrupt::requested() => {
-            eprintln!("interrupted: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("interrupted: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("error: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(2)
         }
     }

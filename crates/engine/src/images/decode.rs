@@ -10,6 +10,7 @@ use image::{
 };
 
 use super::{flatten, jpeg, webp};
+use crate::source::open_file;
 use crate::{Error, Result};
 
 /// The formats that [`decode`] reads, in words.
@@ -117,11 +118,11 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read, else those of [`decode`], with the path. A file
+/// [`Error::Io`] when there is no regular file that can be read, else those of [`decode`], with the path. A file
 /// that is too large is refused without being read whole.
 pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> {
     let path = path.as_ref();
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
+    let file = open_file(path).map_err(|source| Error::io(path, source))?;
     let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
     let named = |error| match error {
         Error::Image(message) => Error::Image(format!("{}: {message}", path.display())),
@@ -129,7 +130,7 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> 
     };
     limits.check_bytes(length).map_err(named)?;
 
-    // The length of a pipe or a growing file says nothing, so the read is bounded as well.
+    // The length of a growing file says nothing, so the read is bounded as well.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limits.max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
