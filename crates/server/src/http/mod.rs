@@ -19,6 +19,7 @@ mod observe;
 mod open_files;
 mod openai;
 mod original;
+mod page;
 mod router;
 mod serve;
 mod state;

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::v1::{images, jobs, keys, models, png_info};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe, openai, original};
+use super::{AppState, Problem, body, cors, docs, guard, health, observe, openai, original, page};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
@@ -20,6 +20,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let limits = &state.config.server.limits;
 
     own.merge(docs::page(document))
+        .merge(page::routes())
         .layer(from_fn(cors::same_origin))
         // Before its layer: what answers other methods answers preflights, which the layer allows.
         .merge(open.method_not_allowed_fallback(no_such_method).layer(cors::open()))

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn the_most_exact_text_counts() {
         let parameters = ("parameters", "a cat\nSteps: 1, Sampler: Euler, Seed: 3");
-        let graph = r#"{"3": {"class_type": "KSampler", "inputs": {"seed": 9}}}"#;
+        let graph = r#"{"3": {"class_type": "KSampler", "inputs": {"seed": 9, "steps": 2}}}"#;
         let of = |texts: &[(&str, &str)]| read(&png(texts)).unwrap();
         let info = of(&[("prompt", graph), parameters]);
         assert_eq!((info.origin, info.seed), (Some(Origin::Automatic1111), Some(3)));

@@ -158,7 +158,10 @@ fn each_image_is_the_one_that_generate_makes() {
         args.extend(["--seed", &seed, "--scheduler", "heun", "-o", "single.png"]);
         args.extend(common);
         place.execute(&args).succeeded();
-        assert_eq!(place.read(&output), place.read("single.png"), "{output}");
+        // They differ in the hash of the file that they are drawn from.
+        assert!(place.pixels(&output) == place.pixels("single.png"), "{output}");
+        let told = |name: &str| place.png_text(name, "parameters");
+        assert_eq!(told(&output), told("single.png"));
     }
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod models;
 mod openai;
 mod original;
+mod page;
 mod png_info;
 mod sites;
 mod support;
