@@ -9,6 +9,7 @@ mod embedded;
 mod failpoints;
 mod housekeeping;
 mod http;
+mod inpaint;
 mod interrupt;
 mod live;
 mod output;

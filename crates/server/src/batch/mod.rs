@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::Context;
 use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resize};
 use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, TextOptions, generate};
+use diffusion_jobs::request::Resize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 pub(crate) use self::draw::{Draws, random_seed};
@@ -21,6 +22,7 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
+use crate::inpaint::Placement;
 use crate::{interrupt, output, whole};
 
 /// What holds for all images of a run.
@@ -220,7 +222,7 @@ fn make(
     let shown = output::plain_png(&picture)?;
     whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
     let plan = plan(task, settings, picture.dimensions());
-    let image = generate(model, &plan, Some(&picture), |sample| {
+    let image = generate(model, &plan, Some(&picture.into()), |sample| {
         if sample.progress().0 == 0 {
             sample.warnings().iter().for_each(|warning| progress.warn(warning));
         }
@@ -246,15 +248,7 @@ fn prepare(picture: &RgbImage, model: &Model, settings: &Settings) -> Result<Rgb
             resize(picture, width, height)
         }
         Fitting::Crop => {
-            let scale = (f64::from(width) / f64::from(from_width))
-                .max(f64::from(height) / f64::from(from_height));
-            let seen =
-                |side: u32, from: u32| ((f64::from(side) / scale).round() as u32).clamp(1, from);
-            let (wide, high) = (seen(width, from_width), seen(height, from_height));
-            let (left, top) = ((from_width - wide) / 2, (from_height - high) / 2);
-            let middle =
-                RgbImage::from_fn(wide, high, |x, y| *picture.get_pixel(left + x, top + y));
-            resize(&middle, width, height)
+            Placement::new(Resize::Crop, picture.dimensions(), (width, height)).apply(picture)
         }
     }
 }

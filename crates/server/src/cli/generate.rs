@@ -1,15 +1,17 @@
 //! `diffusion-server generate`: single images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_engine::images::{Limits, RgbImage, decode_file, fit, resize};
-use diffusion_engine::{Model, Plan, SchedulerKind, TextOptions, generate};
+use diffusion_engine::images::{Limits, RgbImage, decode_file, fit};
+use diffusion_engine::{Initial, MaskedStart, Model, Plan, SchedulerKind, TextOptions, generate};
+use diffusion_jobs::request::{Fill, Inpaint, MOST_BLUR, Resize};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{MachineArgs, ModelArgs};
+use crate::inpaint::{BLUR, Canvas};
 use crate::{interrupt, output, whole};
 
 /// Make images from a prompt, or from a prompt and a picture
@@ -21,6 +23,7 @@ Examples:
       --negative 'people' --scheduler dpmpp-2m-karras --steps 25 --seed 7 --count 4 -o lighthouse.png
   diffusion-server generate --prompt 'a lighthouse' --precision int8
   diffusion-server generate --init-image photo.jpg --strength 0.6 --prompt 'in watercolour' -o out.png
+  diffusion-server generate --init-image photo.jpg --mask mask.png --prompt 'a red door' -o out.png
 
 With --count N the images have the seeds SEED, SEED+1, …, and each is as if made alone.")]
 pub(super) struct Generate {
@@ -78,10 +81,61 @@ pub(super) struct Generate {
     output: Option<PathBuf>,
 
     #[command(flatten)]
+    repaint: MaskArgs,
+
+    #[command(flatten)]
     models: ModelArgs,
 
     #[command(flatten)]
     machine: MachineArgs,
+}
+
+/// The part of the picture that is repainted.
+#[derive(Debug, Args)]
+struct MaskArgs {
+    /// Repaint only what is white in this picture, which is brought to the size of --init-image;
+    /// what is black stays as it is
+    #[arg(long, value_name = "FILE", requires = "init_image")]
+    mask: Option<PathBuf>,
+
+    /// Soften the edge of the mask by so many pixels of the picture: the deviation of a Gaussian
+    /// blur, 0 to 256
+    #[arg(
+        long, value_name = "PIXELS", default_value_t = BLUR, value_parser = blur, requires = "mask"
+    )]
+    mask_blur: f64,
+
+    /// Repaint what is black in the mask, and leave what is white
+    #[arg(long, requires = "mask")]
+    mask_invert: bool,
+
+    /// Draw only the masked part, with so many pixels around it, at the image's full size, and
+    /// paste it into the picture; the result has the picture's own size
+    #[arg(long, value_name = "PIXELS", requires = "mask")]
+    mask_padding: Option<u32>,
+}
+
+fn blur(text: &str) -> Result<f64, String> {
+    let pixels = text.parse().ok().filter(|pixels| (0.0..=MOST_BLUR).contains(pixels));
+    pixels.ok_or_else(|| format!("0 to {MOST_BLUR} pixels are possible"))
+}
+
+impl MaskArgs {
+    /// The mask, and how it is used.
+    fn read(&self) -> anyhow::Result<Option<(RgbImage, Inpaint)>> {
+        let Some(path) = &self.mask else { return Ok(None) };
+        let inpaint = Inpaint {
+            invert: self.mask_invert,
+            blur: self.mask_blur,
+            fill: Fill::Original,
+            only_masked: self.mask_padding,
+        };
+        Ok(Some((read(path)?, inpaint)))
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<RgbImage> {
+    decode_file(path, &Limits::default()).with_context(|| path.display().to_string())
 }
 
 impl Generate {
@@ -93,13 +147,8 @@ impl Generate {
             None => catalogue.at_hand().next().context("there is no model at hand")?,
         };
         let model = Model::open(&self.machine.runtime()?, &known.source)?;
-        let picture = self
-            .init_image
-            .as_ref()
-            .map(|path| {
-                decode_file(path, &Limits::default()).with_context(|| path.display().to_string())
-            })
-            .transpose()?;
+        let picture = self.init_image.as_deref().map(read).transpose()?;
+        let mask = self.repaint.read()?;
         let (width, height) = self.size(&model, picture.as_ref())?;
         let first = Plan {
             prompt: self.prompt.clone(),
@@ -113,14 +162,22 @@ impl Generate {
             strength: picture.as_ref().map(|_| self.strength.unwrap_or(0.8)),
             text: TextOptions::default(),
             variation: None,
-            inpaint: None,
+            inpaint: mask.as_ref().map(|_| MaskedStart::Image),
         };
         model.check(&first)?;
-        let initial = picture.map(|picture| resize(&picture, width, height)).transpose()?;
+        let mask = mask.as_ref().map(|(mask, inpaint)| (mask, *inpaint));
+        let canvas = picture
+            .map(|picture| Canvas::new(picture, mask, Resize::Stretch, (width, height)))
+            .transpose()?;
+        let initial = canvas.as_ref().map(Canvas::initial).transpose()?;
         for i in 0..u64::from(self.count) {
             let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
             let path = self.path(&known.name, plan.seed);
-            let image = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
+            let drawn = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
+            let image = match &canvas {
+                Some(canvas) => canvas.finish(drawn)?,
+                None => drawn,
+            };
             let precision = model.runtime().options().precision;
             whole::write(&path, &output::png(&image, &known.name, precision, &plan)?)?;
             println!("{}", path.display());
@@ -145,7 +202,7 @@ impl Generate {
         &self,
         model: &Model,
         plan: &Plan,
-        initial: Option<&RgbImage>,
+        initial: Option<&Initial>,
         warn: bool,
     ) -> anyhow::Result<RgbImage> {
         let style = ProgressStyle::with_template("seed {msg} {wide_bar} {pos}/{len} steps {eta}")?;
