@@ -101,9 +101,7 @@ mod tests {
             let spread: f64 = weights().enumerate().map(|(i, w)| w * place(i).powi(2)).sum();
             let found = (spread / sum).sqrt();
             assert!((found / deviation - 1.0).abs() < 0.06, "{found} for {deviation}");
-            // It is the same to all sides.
-            assert_eq!(blurred.transposed(), blurred);
-            assert!(blurred.values.iter().eq(blurred.values.iter().rev()));
+            assert!(blurred.values.iter().eq(blurred.values.iter().rev()), "one side is another's");
         }
     }
 

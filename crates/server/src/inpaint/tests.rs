@@ -22,8 +22,11 @@ fn mask(width: u32, height: u32) -> RgbImage {
     })
 }
 
+/// The colour of all drawings here.
+const DRAWN: [u8; 3] = [1, 2, 3];
+
 fn drawing() -> RgbImage {
-    RgbImage::from_pixel(SIZE.0, SIZE.1, [1, 2, 3].into())
+    RgbImage::from_pixel(SIZE.0, SIZE.1, DRAWN.into())
 }
 
 #[test]
@@ -37,39 +40,39 @@ fn without_a_mask_the_drawing_is_the_image() {
 
 #[test]
 fn what_the_mask_keeps_is_the_pictures() {
+    let before = picture(64, 64);
     for fill in [Fill::Original, Fill::LatentNoise, Fill::LatentNothing, Fill::Surround] {
         let inpaint = Inpaint { fill, ..Inpaint::default() };
         let canvas =
-            Canvas::new(picture(64, 64), Some((&mask(64, 64), inpaint)), Resize::Crop, SIZE);
+            Canvas::new(before.clone(), Some((&mask(64, 64), inpaint)), Resize::Crop, SIZE);
         let canvas = canvas.unwrap();
         let initial = canvas.initial().unwrap();
         let inside = |x, y| (16..48).contains(&x) && (16..48).contains(&y);
         let drawn_on = initial.mask.unwrap();
         assert!(drawn_on.enumerate_pixels().all(|(x, y, l)| l.0[0] == 255 * inside(x, y) as u8));
-        assert_eq!(initial.image == picture(64, 64), fill != Fill::Surround);
+        assert_eq!(initial.image == before, fill != Fill::Surround);
         let image = canvas.finish(drawing()).unwrap();
         for (x, y, pixel) in image.enumerate_pixels() {
-            let from = if inside(x, y) { &drawing() } else { &picture(64, 64) };
-            assert_eq!(pixel, from.get_pixel(x, y));
+            assert_eq!(pixel.0, if inside(x, y) { DRAWN } else { before.get_pixel(x, y).0 });
         }
     }
 }
 
 #[test]
 fn a_softened_edge_fades_beyond_what_is_drawn() {
+    let before = picture(64, 64);
     let inpaint = Inpaint { blur: 2.0, ..Inpaint::default() };
-    let canvas =
-        Canvas::new(picture(64, 64), Some((&mask(64, 64), inpaint)), Resize::Stretch, SIZE);
+    let canvas = Canvas::new(before.clone(), Some((&mask(64, 64), inpaint)), Resize::Stretch, SIZE);
     let canvas = canvas.unwrap();
     let repainted = canvas.initial().unwrap().mask.unwrap();
     let image = canvas.finish(drawing()).unwrap();
     let mut faded = 0;
     for (x, y, pixel) in image.enumerate_pixels() {
-        let (level, kept) = (repainted.get_pixel(x, y).0[0], picture(64, 64).get_pixel(x, y).0);
+        let (level, kept) = (repainted.get_pixel(x, y).0[0], before.get_pixel(x, y).0);
         match level {
             0 => assert_eq!(pixel.0, kept),
-            128.. => assert_eq!(pixel.0, [1, 2, 3]),
-            _ => faded += usize::from(pixel.0 != kept && pixel.0 != [1, 2, 3]),
+            128.. => assert_eq!(pixel.0, DRAWN),
+            _ => faded += usize::from(pixel.0 != kept && pixel.0 != DRAWN),
         }
     }
     assert!(faded > 100, "{faded} pixels between");
@@ -78,12 +81,13 @@ fn a_softened_edge_fades_beyond_what_is_drawn() {
 #[test]
 fn the_masked_part_alone_is_drawn_and_pasted_at_the_pictures_size() {
     let (width, height) = (200, 120);
+    let before = picture(width, height);
     let spot = RgbImage::from_fn(width, height, |x, y| {
         [255 * u8::from((150..160).contains(&x) && (50..66).contains(&y)); 3].into()
     });
     let inpaint = Inpaint { only_masked: Some(8), ..Inpaint::default() };
     let canvas =
-        Canvas::new(picture(width, height), Some((&spot, inpaint)), Resize::Stretch, SIZE).unwrap();
+        Canvas::new(before.clone(), Some((&spot, inpaint)), Resize::Stretch, SIZE).unwrap();
     // 10 × 16 with 8 around are 26 × 32, in the shape of a square 32 × 32.
     let area = Area { left: 139, top: 42, width: 32, height: 32 };
     assert_eq!(canvas.masked.as_ref().unwrap().only, Some(area));
@@ -96,8 +100,8 @@ fn the_masked_part_alone_is_drawn_and_pasted_at_the_pictures_size() {
     assert_eq!(image.dimensions(), (width, height));
     for (x, y, pixel) in image.enumerate_pixels() {
         let drawn = spot.get_pixel(x, y).0[0] == 255;
-        let kept = picture(width, height).get_pixel(x, y).0;
-        assert_eq!(pixel.0, if drawn { [1, 2, 3] } else { kept }, "{x}, {y}");
+        let expected = if drawn { DRAWN } else { before.get_pixel(x, y).0 };
+        assert_eq!(pixel.0, expected, "{x}, {y}");
     }
 }
 
