@@ -156,7 +156,7 @@ fn a_batch_with_and_without_masks_gives_each_sample_the_bytes_that_it_has_alone(
     use SchedulerKind::{Ddim, DpmPp2mSde, EulerAncestral, Heun, Pndm};
     let initial = square();
     let whole = Initial::from(initial.image.clone());
-    let mut plans = vec![
+    let mut plans = [
         plan(EulerAncestral, Image),
         plan(Heun, Noise),
         plan(Pndm, Nothing),
@@ -310,10 +310,10 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(mut sample) = Sample::restore(model(), &bytes) {
-            if !sample.is_done() {
-                model().step(std::slice::from_mut(&mut sample)).unwrap();
-            }
+        if let Ok(mut sample) = Sample::restore(model(), &bytes)
+            && !sample.is_done()
+        {
+            model().step(std::slice::from_mut(&mut sample)).unwrap();
         }
     }
 }

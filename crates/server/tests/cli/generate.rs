@@ -247,7 +247,7 @@ fn right_half(place: &Place, name: &str, width: u32, height: u32) {
 fn a_mask_says_what_is_repainted() {
     let place = Place::new();
     place.picture("in.png", 64, 64);
-    right_half(&place, "mask.png", 32, 32);
+    right_half(&place, "mask.png", 64, 64);
     let args = ["--init-image", "in.png", "--mask", "mask.png", "--mask-blur", "0", "--seed", "7"];
     for (name, more, kept) in
         [("a.png", &[][..], 0..32), ("b.png", &["--mask-invert"], 32..64), ("c.png", &[], 0..32)]
