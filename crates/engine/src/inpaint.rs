@@ -115,8 +115,13 @@ impl Kept {
         if step < scheduler.timesteps().len() {
             self.keep(&scheduler.add_noise(step, &self.clean, &self.noise), latent);
         } else {
-            self.keep(&self.clean, latent);
+            self.put_back_clean(latent);
         }
+    }
+
+    /// Puts the kept part back into a latent without noise.
+    pub(crate) fn put_back_clean(&self, latent: &mut [f32]) {
+        self.keep(&self.clean, latent);
     }
 
     /// Whether it is of latents of so many values, in planes of so many points.

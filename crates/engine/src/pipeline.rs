@@ -90,6 +90,7 @@ impl Model {
             plan: plan.clone(),
             model: self.fingerprint,
             latent,
+            clean: None,
             state,
             noise,
             kept,
@@ -155,11 +156,14 @@ impl Model {
                     *u += scale * (c - *u);
                 }
             }
-            let Sample { scheduler, state, latent, noise, kept, .. } = sample;
+            let Sample { scheduler, state, latent, clean, noise, kept, .. } = sample;
+            let mut predicted = scheduler.clean(state.step, latent, &output);
             scheduler.step(state, &output, latent, noise)?;
             if let Some(kept) = kept {
                 kept.put_back(&**scheduler, state.step, latent);
+                kept.put_back_clean(&mut predicted);
             }
+            *clean = Some(predicted);
         }
         Ok(())
     }

@@ -205,13 +205,8 @@ fn a_sample_written_out_at_any_step_continues_with_the_same_bytes() {
     }
 }
 
-/// The last latent, in what the mask keeps and in what it leaves to be repainted.
-fn parts(plan: &Plan, initial: &Initial) -> (Vec<f32>, Vec<f32>) {
-    let mut sample = model().begin(plan, Some(initial)).unwrap();
-    while !sample.is_done() {
-        model().step(std::slice::from_mut(&mut sample)).unwrap();
-    }
-    let latent = sample.latent();
+/// A latent in what the mask keeps and in what it leaves to be repainted.
+fn split(latent: &[f32], initial: &Initial) -> (Vec<f32>, Vec<f32>) {
     let mask = initial.mask.as_ref().unwrap();
     let repainted =
         |i: usize| mask.get_pixel((i as u32 % 8) * 8, (i as u32 / 8 % 8) * 8).0[0] >= 128;
@@ -219,6 +214,19 @@ fn parts(plan: &Plan, initial: &Initial) -> (Vec<f32>, Vec<f32>) {
         latent.iter().enumerate().partition(|(i, _)| repainted(*i));
     let values = |part: Vec<(usize, &f32)>| part.into_iter().map(|(_, value)| *value).collect();
     (values(kept), values(repainted))
+}
+
+/// The parts of the last latent. What is shown of those before it has the kept part of the last.
+fn parts(plan: &Plan, initial: &Initial) -> (Vec<f32>, Vec<f32>) {
+    let mut sample = model().begin(plan, Some(initial)).unwrap();
+    let mut shown = Vec::new();
+    while !sample.is_done() {
+        model().step(std::slice::from_mut(&mut sample)).unwrap();
+        shown.push(split(&sample.clean_latent(), initial).0);
+    }
+    let last = split(sample.latent(), initial);
+    assert!(shown.iter().all(|kept| *kept == last.0));
+    last
 }
 
 #[test]
