@@ -17,13 +17,13 @@ pub(super) struct Plane {
 
 impl Plane {
     /// Blurs it by so many pixels of standard deviation. Beyond its edges it goes on as it ends.
-    pub(super) fn blurred(&self, deviation: f64) -> Self {
+    pub(super) fn blurred(self, deviation: f64) -> Self {
         if self.width == 0 || deviation <= 0.0 {
-            return self.clone();
+            return self;
         }
         let filter = Window::new(deviation);
         let across = filter.over_rows(self).transposed();
-        filter.over_rows(&across).transposed()
+        filter.over_rows(across).transposed()
     }
 
     fn transposed(&self) -> Self {
@@ -53,15 +53,14 @@ impl Window {
         Self { radius: radius as usize, ends: ends as u64, scale: 1.0 / (whole * one + 2.0 * ends) }
     }
 
-    fn over_rows(&self, plane: &Plane) -> Plane {
-        let mut values = plane.values.clone();
+    fn over_rows(&self, mut plane: Plane) -> Plane {
         let mut padded = Vec::new();
-        for row in values.chunks_exact_mut(plane.width) {
+        for row in plane.values.chunks_exact_mut(plane.width) {
             for _ in 0..PASSES {
                 self.over_row(row, &mut padded);
             }
         }
-        Plane { width: plane.width, values }
+        plane
     }
 
     fn over_row(&self, row: &mut [u16], padded: &mut Vec<u64>) {
@@ -109,7 +108,7 @@ mod tests {
     fn what_is_flat_stays_so_and_what_is_far_stays_dark() {
         let flat = Plane { width: 7, values: vec![65025; 35] };
         for deviation in [0.0, 0.3, 4.0, 256.0] {
-            assert_eq!(flat.blurred(deviation), flat);
+            assert_eq!(flat.clone().blurred(deviation), flat);
         }
         let values = (0..100).map(|x| if x < 10 { u16::MAX } else { 0 }).collect();
         let blurred = Plane { width: 100, values }.blurred(4.0);

@@ -25,8 +25,8 @@ pub(super) fn surround(picture: &RgbImage, mask: &GrayImage) -> RgbImage {
     let mean = mean(picture, &kept);
     let mut filled: Vec<[f32; 3]> = vec![mean; kept.len()];
     for (deviation, times) in LAYERS {
-        let weight = weight.blurred(deviation);
-        let [red, green, blue] = colors.each_ref().map(|color| color.blurred(deviation));
+        let weight = weight.clone().blurred(deviation);
+        let [red, green, blue] = colors.each_ref().map(|color| color.clone().blurred(deviation));
         let colors = red.values.iter().zip(&green.values).zip(&blue.values);
         for ((filled, &weight), ((&r, &g), &b)) in filled.iter_mut().zip(&weight.values).zip(colors)
         {
@@ -38,9 +38,11 @@ pub(super) fn surround(picture: &RgbImage, mask: &GrayImage) -> RgbImage {
             }
         }
     }
-    let levels = filled.iter().flatten().map(|level| level.round() as u8).collect();
-    // There are as many values as before.
-    RgbImage::from_raw(picture.width(), picture.height(), levels).unwrap_or_else(|| picture.clone())
+    let mut picture = picture.clone();
+    for (level, filled) in picture.iter_mut().zip(filled.iter().flatten()) {
+        *level = filled.round() as u8;
+    }
+    picture
 }
 
 /// The mean colour of what is kept, or of all where nothing is.

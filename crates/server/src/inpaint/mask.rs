@@ -14,15 +14,15 @@ const WIDER: u16 = 257;
 /// # Errors
 /// The mask has no pixels.
 pub(super) fn soft(mask: &RgbImage, size: (u32, u32), inpaint: Inpaint) -> Result<GrayImage> {
-    let mask = sharp(&resize(mask, size.0, size.1)?, inpaint.invert);
-    if inpaint.blur <= 0.0 {
-        return Ok(mask);
+    let mut mask = sharp(&resize(mask, size.0, size.1)?, inpaint.invert);
+    if inpaint.blur > 0.0 {
+        let values = mask.iter().map(|&level| u16::from(level) * WIDER).collect();
+        let blurred = Plane { width: size.0 as usize, values }.blurred(inpaint.blur);
+        for (level, value) in mask.iter_mut().zip(blurred.values) {
+            *level = ((u32::from(value) + 128) / u32::from(WIDER)) as u8;
+        }
     }
-    let values = mask.as_raw().iter().map(|&level| u16::from(level) * WIDER).collect();
-    let blurred = Plane { width: size.0 as usize, values }.blurred(inpaint.blur);
-    let levels = blurred.values.iter().map(|&value| ((u32::from(value) + 128) / 257) as u8);
-    // There are as many values as before.
-    Ok(GrayImage::from_raw(size.0, size.1, levels.collect()).unwrap_or(mask))
+    Ok(mask)
 }
 
 /// Whether the picture of a mask leaves anything to be drawn anew.
