@@ -23,6 +23,6 @@ pub use self::png::{encode_png, read_text};
 pub use cutout::{Cutout, cutout};
 pub use decode::{Limits, SUPPORTED, decode, decode_file, read_file};
 pub use fit::{MAX_ASPECT, fit};
-pub use image::RgbImage;
+pub use image::{GrayImage, RgbImage};
 pub use resize::resize;
 pub use unit::{from_unit, to_unit};

@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::images::{Limits, decode, read_text};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::{Database, Error};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -19,7 +18,8 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::error::Refusals;
-use crate::encode::{Format, encode};
+use crate::encode::Format;
+use crate::http::convert::convert;
 use crate::http::extract::{Path, Query};
 use crate::http::{AppState, Problem, Result};
 
@@ -179,19 +179,7 @@ pub(super) async fn read(
     format: Format,
     quality: u8,
 ) -> Result<Bytes> {
-    let png = state.artifacts.get(Kind::Image, sha256).await?;
-    if format == Format::Png {
-        return Ok(png);
-    }
-    let convert = move || -> anyhow::Result<Bytes> {
-        let image = decode(&png, &Limits::default())?;
-        let texts = read_text(&png)?;
-        let texts: Vec<(&str, &str)> =
-            texts.iter().map(|(keyword, text)| (&**keyword, &**text)).collect();
-        Ok(encode(&image, format, quality, &texts)?.into())
-    };
-    let converted = tokio::task::spawn_blocking(convert).await.map_err(Problem::internal)?;
-    converted.map_err(|error| Problem::internal(format!("{error:#}")))
+    convert(state.artifacts.get(Kind::Image, sha256).await?, format, quality).await
 }
 
 /// How the client called this server, as far as it can be known: `https://images.example`, behind

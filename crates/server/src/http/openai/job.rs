@@ -19,14 +19,13 @@ use crate::http::accept::{accept, idempotency, remembered, wait};
 use crate::http::auth::Identity;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problem, Result};
+use crate::inpaint::BLUR;
 use crate::plan::ImagePlan;
 
 /// How far an edit goes from the pictures that it is to keep much of.
 const FAITHFUL: f64 = 0.5;
 /// How far a variation goes from its picture.
 const VARIED: f64 = 0.6;
-/// Deviation in pixels by which a mask's edge is softened.
-const SOFT_EDGE: f64 = 4.0;
 
 /// Which route was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,7 +132,7 @@ impl Asked {
             count: wanted.n.unwrap_or(1),
             mask: self.mask.clone().map(|mask| Mask {
                 picture: Input::Data(mask),
-                inpaint: Inpaint { blur: SOFT_EDGE, fill: Fill::Surround, ..Inpaint::default() },
+                inpaint: Inpaint { blur: BLUR, fill: Fill::Surround, ..Inpaint::default() },
             }),
             resize: if self.pictures.is_empty() { Resize::default() } else { Resize::Crop },
             dialect: Dialect::OpenAi,
