@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::embedded;
+use crate::encode::Format;
 
 /// One picture.
 #[derive(Debug, Clone)]
@@ -62,7 +63,11 @@ pub(crate) fn find_inputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
             output_names(files.iter().map(|file| name_of(file)).collect::<Vec<_>>().iter())
                 .into_iter()
                 .collect();
-        files.retain(|file| !made.contains(&name_of(file)));
+        let is_made = |file: &Path| {
+            let ending = file.extension().unwrap_or_default().to_string_lossy();
+            Format::named(&ending).is_some() && made.contains(&name_of(&file.with_extension("png")))
+        };
+        files.retain(|file| !is_made(file));
         inputs.extend(files.into_iter().map(Input::file));
     }
     if inputs.is_empty() {

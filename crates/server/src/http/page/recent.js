@@ -35,7 +35,7 @@ export async function add(job, actions) {
 async function tile(job, image, actions) {
   const picture = new Image();
   picture.alt = image.prompt;
-  picture.loading = "lazy";
+  picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
   picture.src = await shown(`${image.url}?format=webp&quality=75`);
   const button = document.createElement("button");
   button.type = "button";
