@@ -45,6 +45,10 @@ pub struct TextOptions {
     pub syntax: PromptSyntax,
     /// Which of the text encoder's layers conditions, counted from its last, 1; the model's own if
     /// none. (AUTOMATIC1111's "Clip skip".)
+    ///
+    /// It counts the layers that the model's folder has. Those of Stable Diffusion 2 leave out the
+    /// last of OpenCLIP's 24, so that 1 is the one before the last there, which the model was
+    /// trained with; the web UI has no clip skip for it.
     pub clip_skip: Option<u32>,
 }
 
@@ -84,7 +88,7 @@ pub enum MaskedStart {
 
 /// The longest side, so that no product of sizes can overflow.
 const MAX_SIDE: u32 = 8192;
-/// The longest prompt in bytes; a text encoder reads about 75 tokens.
+/// The longest prompt in bytes; a text encoder reads about 75 tokens at a time.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
 
 impl Plan {
@@ -117,6 +121,12 @@ impl Plan {
         {
             let message = format!("{strength}: above 0, up to 1, is needed");
             return Err(Error::plan("strength", message));
+        }
+        if let Some(Variation { strength, .. }) = self.variation
+            && !(0.0..=1.0).contains(&strength)
+        {
+            let message = format!("{strength}: from 0 to 1 is needed");
+            return Err(Error::plan("variation_strength", message));
         }
         for (name, text) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {
@@ -166,6 +176,10 @@ mod tests {
             (Plan { strength: Some(0.0), ..plan() }, "strength 0"),
             (Plan { strength: Some(1.5), ..plan() }, "strength 1.5"),
             (Plan { prompt: "x".repeat(100_000), ..plan() }, "prompt"),
+            (
+                Plan { variation: Some(Variation { seed: 1, strength: 1.1 }), ..plan() },
+                "variation_strength 1.1",
+            ),
         ] {
             let message = broken.check(8).unwrap_err().to_string();
             assert!(message.contains(name), "{message}");
