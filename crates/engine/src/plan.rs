@@ -1,5 +1,8 @@
 //! What one image is to be: every value resolved, nothing left to defaults.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::schedulers::SchedulerKind;
@@ -63,6 +66,26 @@ pub enum PromptSyntax {
     /// As AUTOMATIC1111's web UI: `(a)`, `[a]`, `(a:1.2)`, `[a:b:0.5]`, `[a|b]`, `BREAK`, `\(`, in
     /// chunks of 75 tokens without an end.
     A1111,
+}
+
+impl fmt::Display for PromptSyntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::A1111 => "a1111",
+        })
+    }
+}
+
+impl FromStr for PromptSyntax {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let all = [Self::Plain, Self::A1111];
+        all.into_iter()
+            .find(|syntax| syntax.to_string() == name)
+            .ok_or_else(|| Error::plan("syntax", format!("{name:?}: plain or a1111")))
+    }
 }
 
 /// Noise of another seed, mixed into the initial noise along the sphere.

@@ -10,6 +10,9 @@
 //!
 //! Any other bracket or colon is text, and so is what holds it; a bar outside alternations, or a
 //! backslash with nothing behind it in its line, makes the whole prompt text without a schedule.
+//!
+//! The web UI's grammar is ambiguous where brackets that mean nothing stand side by side, and may
+//! then leave a form that it reads elsewhere as text. Here a form means the same wherever it stands.
 
 use std::ops::Range;
 
@@ -365,6 +368,23 @@ mod tests {
             "[a:2] \\\n",
         ] {
             assert_eq!(sections(prompt, 5), [(5, prompt.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn forms_count_among_brackets_that_are_text() {
+        for (prompt, first, second) in [
+            ("cat :) [a:b:2] :(", "cat :) a :(", "cat :) b :("),
+            ("x: [a:b:2], y: z", "x: a, y: z", "x: b, y: z"),
+            ("x [a:b:2]] y", "x a] y", "x b] y"),
+            ("((cat [a:b:2] dog)", "((cat a dog)", "((cat b dog)"),
+            ("[a:b] [c:d:2]", "[a:b] c", "[a:b] d"),
+            ("(a:[b:c:2])", "(a:b)", "(a:c)"),
+            ("[a\\:b:c\\[:2]", "a\\:b", "c\\["),
+            ("[(x):2:2]", "(x)", "2"),
+        ] {
+            let want = [(2, first.to_owned()), (5, second.to_owned())];
+            assert_eq!(sections(prompt, 5), want, "{prompt}");
         }
     }
 
