@@ -15,15 +15,14 @@ mod support;
 
 use support::{goldens, relative_error};
 
-fn open(name: &str) -> Model {
-    // Packed when used, as the plan without weights has it.
-    let runtime = Runtime::new(Options { pack_below: 0, ..Options::default() }).unwrap();
+fn open(name: &str, options: Options) -> Model {
+    let runtime = Runtime::new(options).unwrap();
     Model::open(&runtime, &Source::Folder(goldens().join(name))).unwrap()
 }
 
 fn model(name: &str) -> &'static Model {
     static MODELS: [OnceLock<Model>; 2] = [OnceLock::new(), OnceLock::new()];
-    MODELS[usize::from(name == "tiny-sd2")].get_or_init(|| open(name))
+    MODELS[usize::from(name == "tiny-sd2")].get_or_init(|| open(name, Options::default()))
 }
 
 const A1111: TextOptions = TextOptions { syntax: PromptSyntax::A1111, clip_skip: None };
@@ -174,15 +173,17 @@ fn a_sample_written_out_at_any_step_continues_with_its_texts() {
 
 #[test]
 fn the_memory_plan_counts_every_text_and_chunk() {
-    let short = open("tiny-sd1").memory(&plan("a cat"), 1).step;
+    // Packed when used, as the plan without weights has it.
+    let open = || open("tiny-sd1", Options { pack_below: 0, ..Options::default() });
     for plan in varied() {
-        let model = open("tiny-sd1");
+        let model = open();
         let planned = model.memory(&plan, 1);
         image(&model, &plan);
         assert_eq!(model.runtime().meter().peak(), planned.activations(), "{plan:?}");
         assert_eq!(model.runtime().meter().live(), 0);
     }
-    let model = model("tiny-sd1");
+    let model = open();
+    let short = model.memory(&plan("a cat"), 1).step;
     let texts = plan("[a|b|c|d|e|f]");
     assert!(model.memory(&texts, 1).step > short);
     assert!(model.memory(&plan(&"a castle ".repeat(100)), 1).step > short);

@@ -1,6 +1,6 @@
 //! What a prompt asks for that cannot be done.
 
-use super::{MAX_CHUNKS, MAX_HELD, MAX_NESTING, MAX_TEXTS, MAX_WEIGHT};
+use super::{MAX_CHUNKS, MAX_FORMS, MAX_HELD, MAX_NESTING, MAX_TEXTS, MAX_WEIGHT};
 use crate::Error;
 
 /// Why a prompt cannot be read. Each message goes behind the name of the field that holds it.
@@ -37,6 +37,10 @@ pub enum PromptError {
         "has more than {MAX_NESTING} open brackets: close them, or write \\( and \\[ for brackets of the text"
     )]
     Nesting,
+
+    /// Too much scheduling and alternation.
+    #[error("changes at more than {MAX_FORMS} places: alternate and schedule fewer")]
+    Forms,
 
     /// Scheduling and alternation make too many texts.
     #[error("changes into more than {MAX_TEXTS} texts: alternate and schedule fewer")]

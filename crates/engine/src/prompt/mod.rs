@@ -10,8 +10,8 @@
 //! 5. [`embed`]: chunks are encoded, weighted and joined.
 //!
 //! The first three are pure functions of text. Whatever they are given, they take time in
-//! proportion to its length (for a schedule, times the evaluations), and end with a result or a
-//! [`PromptError`].
+//! proportion to its length (times the evaluations where it changes at each), and end with a result
+//! or a [`PromptError`].
 
 pub mod attention;
 pub mod chunks;
@@ -30,6 +30,8 @@ pub use whole::Role;
 
 /// The most brackets that are open at a time.
 pub const MAX_NESTING: usize = 64;
+/// The most places at which a prompt changes.
+pub const MAX_FORMS: usize = 256;
 /// The most different texts that a prompt changes into.
 pub const MAX_TEXTS: usize = 64;
 /// The most chunks of one text.

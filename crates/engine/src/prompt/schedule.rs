@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use super::scan::is_space;
-use super::{MAX_NESTING, MAX_TEXTS, PromptError};
+use super::{MAX_FORMS, MAX_NESTING, MAX_TEXTS, PromptError};
 
 /// The texts of a prompt, and which of them conditions when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +35,17 @@ pub struct Schedule {
 /// before the run. Alternation makes a section of every step, even where the text stays.
 ///
 /// # Errors
-/// Brackets nest too deep, or there are too many texts.
+/// Brackets nest too deep, or there are too many forms or texts.
 pub fn read(prompt: &str, steps: usize) -> Result<Schedule, PromptError> {
     let items = match parse(prompt, steps)? {
         Some(items) => items,
         None => vec![Item::Text(0..prompt.len())],
     };
-    let mut ends = Ends { last: vec![steps], every: false };
+    let mut ends = Ends { last: vec![steps], every: false, forms: 0 };
     ends.collect(&items);
+    if ends.forms > MAX_FORMS {
+        return Err(PromptError::Forms);
+    }
     if ends.every {
         ends.last = (1..=steps.max(1)).collect();
     }
@@ -83,11 +86,14 @@ struct Ends {
     last: Vec<usize>,
     /// Every step ends one.
     every: bool,
+    /// Items that change.
+    forms: usize,
 }
 
 impl Ends {
     fn collect(&mut self, items: &[Item]) {
         for item in items {
+            self.forms += usize::from(!matches!(item, Item::Text(_)));
             match item {
                 Item::Text(_) => {}
                 Item::Scheduled { from, to, when } => {
@@ -417,6 +423,8 @@ mod tests {
         let words: Vec<String> = (0..=MAX_TEXTS).map(|word| word.to_string()).collect();
         let all = format!("[{}]", words.join("|"));
         read(&all, MAX_TEXTS).unwrap();
+        read(&"[a:1]".repeat(MAX_FORMS), 5).unwrap();
+        assert_eq!(read(&"[a:1]".repeat(MAX_FORMS + 1), 5), Err(PromptError::Forms));
         assert_eq!(read(&all, MAX_TEXTS + 1), Err(PromptError::Texts));
     }
 }

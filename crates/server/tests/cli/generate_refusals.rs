@@ -111,3 +111,17 @@ fn a_file_that_cannot_be_written_is_named() {
     place.execute(&[&args[..], &["-o", "file/a.png"]].concat()).refused(&["file/a.png"]);
     assert_eq!(place.files(""), ["file".to_owned()].into());
 }
+
+#[test]
+fn what_is_asked_of_prompts_and_noise_in_vain_is_named() {
+    let place = Place::new();
+    let read = |prompt: &str| execute(&place, &["--syntax", "a1111", "--negative", prompt]);
+    read("(a:1.2.3)").refused(&["negative_prompt", "1.2.3"]);
+    execute(&place, &["--syntax", "html"]).refused(&["html", "plain or a1111"]);
+    execute(&place, &["--clip-skip", "4"]).refused(&["clip_skip 4", "3 layers"]);
+    execute(&place, &["--clip-skip", "0"]).refused(&["clip_skip 0"]);
+    execute(&place, &["--variation-seed", "1"]).refused(&["--variation-strength"]);
+    execute(&place, &["--variation-strength", "0.1"]).refused(&["--variation-seed"]);
+    execute(&place, &["--variation-seed", "1", "--variation-strength", "1.5"])
+        .refused(&["variation_strength 1.5", "from 0 to 1"]);
+}
