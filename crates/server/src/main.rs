@@ -16,6 +16,7 @@ mod pace;
 mod plan;
 mod resolve;
 mod runtime;
+mod samplers;
 mod supervisor;
 mod telemetry;
 mod whole;

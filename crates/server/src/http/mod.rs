@@ -18,6 +18,7 @@ mod observe;
 mod open_files;
 mod original;
 mod router;
+mod sdapi;
 mod serve;
 mod state;
 mod v1;
