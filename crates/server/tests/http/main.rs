@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod models;
 mod original;
+mod sdapi;
 mod sites;
 mod support;
 mod traces;
