@@ -152,8 +152,7 @@ impl fmt::Display for Unknown {
 /// There is none: which of both names is unknown, and what there is.
 pub(crate) fn parse(name: &str, schedule: Option<&str>) -> Result<SchedulerKind, Unknown> {
     let plain_name = plain(name);
-    let sampler =
-        |name: &str| SAMPLERS.iter().find(|sampler| sampler.aliases.iter().any(|a| *a == name));
+    let sampler = |name: &str| SAMPLERS.iter().find(|sampler| sampler.aliases.contains(&name));
     if let Some(found) = sampler(&plain_name) {
         return kind(found, schedule.unwrap_or_default());
     }

@@ -18,7 +18,7 @@ mod unit;
 mod webp;
 
 pub use self::png::{encode_png, read_text};
-pub use decode::{Limits, SUPPORTED, decode, decode_file};
+pub use decode::{Limits, SUPPORTED, decode, decode_file, read_file};
 pub use fit::{MAX_ASPECT, fit};
 pub use image::RgbImage;
 pub use resize::resize;

@@ -6,14 +6,17 @@ mod memory;
 mod sheet;
 mod summary;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resize};
+use diffusion_engine::images::{Limits, RgbImage, decode, encode_png, fit, read_file, resize};
 use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, TextOptions, generate};
+use diffusion_jobs::artifacts::sha256;
+use diffusion_jobs::request::Resize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 pub(crate) use self::draw::{Draws, random_seed};
@@ -21,7 +24,9 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
-use crate::{interrupt, output, whole};
+use crate::infotext::Record;
+use crate::plan::ImagePlan;
+use crate::{fingerprint, interrupt, output, whole};
 
 /// What holds for all images of a run.
 #[derive(Debug, Clone)]
@@ -212,12 +217,13 @@ fn make(
     progress: &Progress,
 ) -> anyhow::Result<(u32, u32)> {
     let limits = Limits::default();
-    let picture = match &task.input.content {
-        Content::File(path) => decode_file(path, &limits)?,
-        Content::Embedded(bytes) => decode(bytes, &limits)?,
+    let bytes: Cow<'_, [u8]> = match &task.input.content {
+        Content::File(path) => read_file(path, &limits)?.into(),
+        Content::Embedded(bytes) => (*bytes).into(),
     };
+    let picture = decode(&bytes, &limits).with_context(|| task.input.path.clone())?;
     let picture = prepare(&picture, model, settings)?;
-    let shown = output::plain_png(&picture)?;
+    let shown = encode_png(&picture, &[])?;
     whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
     let plan = plan(task, settings, picture.dimensions());
     let image = generate(model, &plan, Some(&picture), |sample| {
@@ -227,9 +233,22 @@ fn make(
         progress.step(sample.progress());
         interrupt::check()
     })?;
+    let made = ImagePlan {
+        model: task.model.name.clone(),
+        folder: None,
+        input: Some(sha256(&bytes)),
+        resize: match settings.fitting {
+            Fitting::Crop => Resize::Crop,
+            Fitting::Fit | Fitting::Squash => Resize::Stretch,
+        },
+        mask: None,
+        plan,
+    };
     let precision = model.runtime().options().precision;
-    let bytes = output::png(&image, &task.model.name, precision, &plan)?;
-    whole::write(&out.join(&task.output), &bytes)?;
+    let hash = fingerprint::of(&task.model.source).ok();
+    let texts = Record::new(made, hash, precision).texts()?;
+    let file = encode_png(&image, &texts.each_ref().map(|(keyword, text)| (*keyword, &**text)))?;
+    whole::write(&out.join(&task.output), &file)?;
     Ok(image.dimensions())
 }
 

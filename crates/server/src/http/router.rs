@@ -9,8 +9,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::v1::{images, jobs, keys, models};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe, original, sdapi};
+use super::v1::{images, jobs, keys, models, png_info};
+use super::{
+    AppState, Problem, body, cors, docs, guard, health, observe, original, page, sdapi,
+};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
@@ -23,6 +25,7 @@ pub(crate) fn router(state: AppState) -> Router {
 
     own.merge(sdapi)
         .merge(docs::page(document))
+        .merge(page::routes())
         .layer(from_fn(cors::same_origin))
         // Before its layer: what answers other methods answers preflights, which the layer allows.
         .merge(open.method_not_allowed_fallback(no_such_method).layer(cors::open()))
@@ -57,6 +60,7 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(images::list, images::add::add))
         .routes(routes!(images::get, images::edit, images::remove))
         .routes(routes!(images::content::content))
+        .routes(routes!(png_info::png_info))
         .routes(routes!(models::list, models::add))
         .routes(routes!(models::get, models::edit, models::remove))
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::images::{Limits, RgbImage, decode, resize};
+use diffusion_engine::images::{Limits, RgbImage, decode, encode_png, resize};
 use diffusion_engine::{Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
@@ -21,7 +21,8 @@ use super::link::{DeviceEvent, FromWorker};
 use super::outbox::{Outbox, Watcher};
 use crate::catalogue::Catalogue;
 use crate::failpoints::reach;
-use crate::output;
+use crate::fingerprint::Fingerprints;
+use crate::infotext::Record;
 use crate::plan::ImagePlan;
 use crate::runtime::{
     Event, Events, Failure, FailureKind, ModelRef, Outcome, Runtime, Task, TaskId,
@@ -33,6 +34,7 @@ pub(super) struct Images {
     pub(super) artifacts: Artifacts,
     pub(super) models_dir: Option<PathBuf>,
     pub(super) precision: Precision,
+    pub(super) fingerprints: Arc<Fingerprints>,
     pub(super) outbox: Outbox,
     pub(super) watcher: Arc<Watcher>,
     pub(super) in_hand: InHand,
@@ -127,7 +129,7 @@ impl Images {
         };
         let events = self.runtime.submit(Task {
             id: id(attempt),
-            model: ModelRef { name: plan.model.clone(), source },
+            model: ModelRef { name: plan.model.clone(), source: source.clone() },
             plan: plan.plan.clone(),
             initial,
             resume: resume.map(Vec::from),
@@ -137,7 +139,7 @@ impl Images {
             previews: true,
         });
         drop(preparing);
-        self.follow(attempt, &plan, events).await
+        self.follow(attempt, &plan, source, events).await
     }
 
     /// Follows an image on the device to its end.
@@ -145,6 +147,7 @@ impl Images {
         &self,
         attempt: &Attempt,
         plan: &ImagePlan,
+        source: Source,
         mut events: Events,
     ) -> Result<Verdict, Bad> {
         let Attempt { job, index, .. } = *attempt;
@@ -163,7 +166,7 @@ impl Images {
                 }
                 Event::Step { done, total, seconds } => self.step(attempt, done, total, seconds),
                 Event::Preview(image) => {
-                    let png = blocking(move || output::plain_png(&image)).await?;
+                    let png = blocking(move || encode_png(&image, &[])).await?;
                     if let Ok(png) = png {
                         let png = BASE64_STANDARD.encode(png);
                         self.outbox.send(FromWorker::Preview { job, index, png });
@@ -175,7 +178,7 @@ impl Images {
                     }
                 }
                 Event::Finished(Outcome::Image { image, seconds }) => {
-                    return self.publish(attempt, plan, image, seconds).await;
+                    return self.publish(attempt, plan, source, image, seconds).await;
                 }
                 Event::Finished(Outcome::Failed(Failure { kind, message })) => {
                     return Err(match kind {
@@ -222,15 +225,23 @@ impl Images {
         &self,
         attempt: &Attempt,
         plan: &ImagePlan,
+        source: Source,
         image: RgbImage,
         seconds: f64,
     ) -> Result<Verdict, Bad> {
         let (width, height) = image.dimensions();
         let prompt = &plan.plan.prompt;
         let (whole, precision) = (plan.clone(), self.precision);
+        let fingerprints = self.fingerprints.clone();
         let encoding = self.watcher.blame.beside(id(attempt));
-        let png =
-            blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
+        let png = blocking(move || {
+            // That a model's files have gone meanwhile costs the image nothing but this.
+            let hash = fingerprints.of(&source).ok();
+            let texts = Record::new(whole, hash, precision).texts()?;
+            encode_png(&image, &texts.each_ref().map(|(keyword, text)| (*keyword, &**text)))
+                .map_err(anyhow::Error::from)
+        })
+        .await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         drop(encoding);
         let bytes = png.len() as u64;

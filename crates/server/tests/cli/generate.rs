@@ -101,7 +101,8 @@ fn a_picture_tells_how_it_was_made() {
     let parameters = place.png_text("cat.png", "parameters");
     for part in [
         "a cat\nNegative prompt: rain\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, ",
-        "CFG scale: 3.5, Seed: 7, Size: 64x64, Model: tiny-sd1",
+        "CFG scale: 3.5, Seed: 7, Size: 64x64, Model hash: ",
+        ", Model: tiny-sd1, Version: diffusion-server ",
     ] {
         assert!(parameters.contains(part), "{parameters}");
     }

@@ -12,6 +12,8 @@ mod keys;
 mod limits;
 mod models;
 mod original;
+mod page;
+mod png_info;
 mod sdapi;
 mod sites;
 mod support;
