@@ -10,9 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::v1::{images, jobs, keys, models, png_info};
-use super::{
-    AppState, Problem, body, cors, docs, guard, health, observe, original, page, sdapi,
-};
+use super::{AppState, Problem, body, cors, docs, guard, health, observe, original, page, sdapi};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {

@@ -10,6 +10,7 @@ use super::body::Room;
 use super::guard::Hosts;
 use super::keyring::Keyring;
 use crate::config::Config;
+use crate::fingerprint::Fingerprints;
 use crate::live::Live;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
@@ -34,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) supervisor: Supervisor,
     /// Jobs as they run.
     pub(crate) live: Arc<Live>,
+    /// What models are known by.
+    pub(crate) fingerprints: Arc<Fingerprints>,
     /// How fast images come.
     pub(crate) pace: Arc<Pace>,
     /// What is configured.

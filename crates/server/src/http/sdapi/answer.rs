@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use diffusion_engine::images::read_text;
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::Kind;
 use diffusion_jobs::{Job, State};
@@ -12,7 +11,9 @@ use utoipa::ToSchema;
 
 use super::refused::{Refused, Result};
 use super::request::Asked;
+use crate::fingerprint::short;
 use crate::http::{AppState, Problem};
+use crate::infotext::{self, PARAMETERS};
 use crate::plan::ImagePlan;
 use crate::samplers;
 
@@ -78,9 +79,6 @@ pub(super) fn timestamp(job: &Job) -> String {
     job.created_at.format("%Y%m%d%H%M%S").to_string()
 }
 
-/// The keyword of the text that tools of the field read.
-const PARAMETERS: &str = "parameters";
-
 /// The answer of a job that has ended.
 ///
 /// # Errors
@@ -93,21 +91,24 @@ pub(super) async fn of(state: &AppState, job: Job, kind: Kind, asked: Asked) -> 
     }
     let (mut plans, mut first) = (Vec::new(), None);
     let (mut files, mut infotexts) = (Vec::new(), Vec::new());
+    let mut model_hash = None;
     for image in images {
         let plan: ImagePlan = serde_json::from_value(image.plan.0).map_err(Problem::internal)?;
         first.get_or_insert_with(|| plan.clone());
         let Some(hash) = image.sha256 else { continue };
         let png = state.artifacts.get(FileKind::Image, &hash).await?;
-        let texts = read_text(&png).map_err(Problem::internal)?;
-        let text = texts.into_iter().find(|(keyword, _)| keyword == PARAMETERS);
-        infotexts.push(text.map(|(_, text)| text).unwrap_or_default());
+        let mut told =
+            infotext::read(&png).map_err(|error| Problem::internal(format!("{error:#}")))?;
+        infotexts.push(told.texts.remove(PARAMETERS).unwrap_or_default());
+        model_hash = told.model_hash;
         if asked.send_images {
             files.push(BASE64_STANDARD.encode(&png));
         }
         plans.push(plan);
     }
     let first = first.ok_or_else(|| Problem::internal("a job without images"))?;
-    let info = info(&job, &asked, first, &plans, infotexts);
+    let mut info = info(&job, &asked, first, &plans, infotexts);
+    info.sd_model_hash = model_hash.as_deref().map(|hash| short(hash).to_owned());
     Ok(Generated {
         images: files,
         parameters: asked.repeated(kind),

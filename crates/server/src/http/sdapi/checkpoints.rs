@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::refused::{Refused, Result};
 use crate::catalogue::{Known, Origin};
 use crate::dataset::{Shelf, usable};
+use crate::fingerprint::short;
 use crate::http::auth::Read;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problem};
@@ -16,10 +17,10 @@ use crate::http::{AppState, Problem};
 /// A model
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = SdModel, example = json!({
-    "title": "pocket-paper-sd1",
+    "title": "pocket-paper-sd1 [9f86d08188]",
     "model_name": "pocket-paper-sd1",
-    "hash": null,
-    "sha256": null,
+    "hash": "9f86d08188",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "filename": "embedded/pocket-paper-sd1",
     "config": null
 }))]
@@ -37,19 +38,17 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    fn new(name: String, known: &Known) -> Self {
+    fn new(name: String, known: &Known, sha256: Option<String>) -> Self {
         let filename = match known.origin {
             Origin::Embedded => format!("embedded/{name}"),
             _ => known.location(),
         };
-        Self {
-            title: name.clone(),
-            model_name: name,
-            hash: None,
-            sha256: None,
-            filename,
-            config: None,
-        }
+        let hash = sha256.as_deref().map(|hash| short(hash).to_owned());
+        let title = match &hash {
+            Some(hash) => format!("{name} [{hash}]"),
+            None => name.clone(),
+        };
+        Self { title, model_name: name, hash, sha256, filename, config: None }
     }
 
     /// Whether a client means this one.
@@ -84,6 +83,7 @@ pub(super) fn find<'a>(all: &'a [Checkpoint], name: &str) -> Option<&'a Checkpoi
 pub(super) async fn all(state: &AppState) -> Result<Vec<Checkpoint>> {
     let rows = state.database.models().all().await?;
     let root = state.config.storage.models.clone();
+    let fingerprints = state.fingerprints.clone();
     let found = tokio::task::spawn_blocking(move || {
         let shelf = Shelf::discover(root.as_deref())?;
         let mut seen = HashSet::new();
@@ -107,7 +107,11 @@ pub(super) async fn all(state: &AppState) -> Result<Vec<Checkpoint>> {
             }
         }
         all.retain(|(_, known)| usable(known).is_ok());
-        anyhow::Ok(all.into_iter().map(|(name, known)| Checkpoint::new(name, &known)).collect())
+        let checkpoint = |(name, known): (String, Known)| {
+            let hash = fingerprints.of(&known.source).ok();
+            Checkpoint::new(name, &known, hash)
+        };
+        anyhow::Ok(all.into_iter().map(checkpoint).collect())
     });
     let found = found.await.map_err(Problem::internal)?;
     Ok(found.map_err(|error: anyhow::Error| Problem::internal(format!("{error:#}")))?)

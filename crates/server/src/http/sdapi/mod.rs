@@ -34,6 +34,8 @@ mod internal;
 mod lists;
 mod memory;
 mod options;
+mod pasted;
+mod png_info;
 mod progress;
 mod refused;
 mod request;
@@ -59,6 +61,7 @@ pub(super) fn routes() -> (Router<AppState>, OpenApi) {
         .routes(routes!(stop::interrupt))
         .routes(routes!(stop::skip))
         .routes(routes!(options::get, options::set))
+        .routes(routes!(png_info::png_info))
         .routes(routes!(checkpoints::list))
         .routes(routes!(lists::samplers))
         .routes(routes!(lists::schedulers))

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::body::{Body, number, object, picture, read, some_number, truth, whole};
+use super::pasted;
 use super::refused::{Refused, Result};
 
 /// What to make; every field may be left out, and unknown ones are ignored
@@ -252,6 +253,10 @@ impl Asked {
     /// 400 and 422, with the field that is wrong.
     pub(super) fn read(body: Body, kind: Kind) -> Result<Self> {
         let mut fields = object(body)?;
+        let text = fields.get("infotext").and_then(Value::as_str).map(ToOwned::to_owned);
+        if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+            pasted::stand_in(&mut fields, &text);
+        }
         // What belongs to the other route is unknown to this one.
         for other in Self::others(kind) {
             fields.remove(*other);

@@ -58,13 +58,16 @@ fn an_answer_has_the_images_and_how_they_were_made() {
         assert_eq!(info[name], value, "{name}: {info}");
     }
     let model = info["sd_model_name"].as_str().unwrap();
+    let known = server.get(&route("sd-models")).json();
+    let known = known.as_array().unwrap().iter().find(|known| known["model_name"] == model);
+    assert_eq!(info["sd_model_hash"], known.unwrap()["hash"]);
     let timestamp = info["job_timestamp"].as_str().unwrap();
     assert!(timestamp.len() == 14 && timestamp.bytes().all(|b| b.is_ascii_digit()), "{timestamp}");
     let text = info["infotexts"][0].as_str().unwrap();
     for part in [
         "a cat\nNegative prompt: rain\nSteps: 2, Sampler: Euler a, ",
         "CFG scale: 6.5, Seed: 7, Size: 64x64, ",
-        &format!("Model: {model}"),
+        &format!("Model hash: {}, Model: {model}", info["sd_model_hash"].as_str().unwrap()),
         "Version: ",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -158,4 +161,18 @@ fn a_body_without_a_type_is_read() {
     let body = small(json!({})).to_string();
     let answer = server.send("POST", &route("txt2img"), &[], body.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn the_parameters_of_another_image_stand_in() {
+    let server = Server::start(&[]);
+    let body = small(json!({"sampler_name": "DPM++ 2M", "scheduler": "Karras", "steps": 4}));
+    let answer = made(&server, "txt2img", &body);
+    let text = info(&answer)["infotexts"][0].clone();
+    let again = made(&server, "txt2img", &json!({"infotext": text}));
+    assert_eq!(again["images"], answer["images"]);
+    let other = made(&server, "txt2img", &json!({"infotext": text, "seed": 8}));
+    assert_eq!(info(&other)["seed"], 8);
+    let elsewhere = json!({"infotext": "a\nSteps: 2, Seed: 1, Size: 64x64, Model: none such"});
+    refusal(&server.post(&route("txt2img"), &elsewhere), 404);
 }

@@ -8,6 +8,7 @@ mod masks;
 mod open_webui;
 mod options;
 mod owners;
+mod png_info;
 mod progress;
 mod silly_tavern;
 mod stop;

@@ -54,8 +54,8 @@ fn each_key_has_its_own_options_and_calls() {
     assert_eq!(model(&other), models[0]["title"]);
 
     // Others neither see nor interrupt what runs.
+    let body = long(json!({"force_task_id": "mine"}));
     thread::scope(|scope| {
-        let body = long(json!({"force_task_id": "mine"}));
         let waiting = scope.spawn(|| call(&server, &mine, "POST", &route("txt2img"), &body));
         let start = std::time::Instant::now();
         while get(&mine, "progress").json()["state"]["sampling_step"] == 0 {
