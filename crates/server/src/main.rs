@@ -7,6 +7,7 @@ mod config;
 mod dataset;
 mod embedded;
 mod encode;
+mod explain;
 mod failpoints;
 mod fingerprint;
 mod housekeeping;
@@ -37,11 +38,11 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(status) => status,
         Err(error) if interrupt::requested() => {
-            eprintln!("interrupted: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("interrupted: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("error: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(2)
         }
     }

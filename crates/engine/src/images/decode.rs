@@ -10,6 +10,7 @@ use image::{
 };
 
 use super::{flatten, jpeg, webp};
+use crate::source::open_file;
 use crate::{Error, Result};
 
 /// The formats that [`decode`] reads, in words.
@@ -127,15 +128,15 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> 
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read; [`Error::Image`] for one that is too large, which is
-/// not read whole.
+/// [`Error::Io`] when there is no regular file that can be read; [`Error::Image`] for one that is too
+/// large, which is not read whole.
 pub fn read_file(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
+    let file = open_file(path).map_err(|source| Error::io(path, source))?;
     let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
     limits.check_bytes(length).map_err(|error| named(path, error))?;
 
-    // The length of a pipe or a growing file says nothing, so the read is bounded as well.
+    // The length of a growing file says nothing, so the read is bounded as well.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limits.max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)

@@ -25,35 +25,56 @@ pub enum Database {
     Postgres(PgPool),
 }
 
-/// Runs the same expression on the pool of either database.
+/// Runs the same expression on the pool of either database. An early return (`?`) is the
+/// expression's alone.
 macro_rules! both {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
-            $crate::Database::Sqlite($pool) => $body,
-            $crate::Database::Postgres($pool) => $body,
+            $crate::Database::Sqlite($pool) => async { Ok::<_, $crate::Error>($body) }.await?,
+            $crate::Database::Postgres($pool) => {
+                $crate::database::in_time(async { Ok::<_, $crate::Error>($body) }).await?
+            }
         }
     };
 }
 
 /// Runs the same expression in a writing transaction of either database, and commits. An early
-/// return (`?`) rolls back.
+/// return (also `?`) rolls back, and is the expression's alone.
 macro_rules! transaction {
     ($database:expr, $tx:ident => $body:expr) => {
         match $database {
             $crate::Database::Sqlite(pool) => {
-                let mut $tx = riverqueue::database::begin_sqlite_write(pool).await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
+                async {
+                    let mut $tx = riverqueue::database::begin_sqlite_write(pool).await?;
+                    let value = $body;
+                    $tx.commit().await?;
+                    Ok::<_, $crate::Error>(value)
+                }
+                .await?
             }
             $crate::Database::Postgres(pool) => {
-                let mut $tx = riverqueue::database::begin_postgres(pool).await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
+                $crate::database::in_time(async {
+                    let mut $tx = riverqueue::database::begin_postgres(pool).await?;
+                    let value = $body;
+                    $tx.commit().await?;
+                    Ok::<_, $crate::Error>(value)
+                })
+                .await?
             }
         }
     };
+}
+
+/// How long a server may take to answer. Where the network is cut without a word, nothing else
+/// would end a statement for many minutes.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Gives up on a server that does not answer.
+pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Silent(DEADLINE)),
+    }
 }
 
 pub(crate) use {both, transaction};

@@ -122,7 +122,7 @@ impl Queue {
         if new == 0 {
             return Err(Error::Invalid("a job has at least one image".into()));
         }
-        transaction!(&self.database, tx => {
+        let accepted = transaction!(&self.database, tx => {
             let insert = "INSERT INTO jobs (id, kind, state, request, owner, priority, created_at) \
                           VALUES ($1, $2, $3, $4, $5, $6, $7)";
             sqlx::query(insert)
@@ -163,7 +163,8 @@ impl Queue {
                     .bind(owner).bind(priority).bind(round).bind(river)
                     .execute(&mut *tx).await?;
             }
+            Accepted { id, is_new: true }
         });
-        Ok(Accepted { id, is_new: true })
+        Ok(accepted)
     }
 }

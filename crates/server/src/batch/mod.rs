@@ -24,6 +24,7 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
+use crate::encode::{Format, QUALITY, encode};
 use crate::infotext::Record;
 use crate::plan::ImagePlan;
 use crate::{fingerprint, interrupt, output, whole};
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     /// Width and height; the model's own where it is `None`.
     pub(crate) size: Option<(u32, u32)>,
     pub(crate) fitting: Fitting,
+    /// Of the images.
+    pub(crate) format: Format,
 }
 
 /// How a picture comes to the size of its image.
@@ -146,12 +149,17 @@ fn draw_tasks<'a>(
         .enumerate()
         .map(|(i, (input, output))| Task {
             input,
-            output,
+            output: in_format(&output, settings.format),
             model: &models[draws.below(models.len())],
             prompt: &settings.prompts[draws.below(settings.prompts.len())],
             seed: settings.seed.wrapping_add(i as u32),
         })
         .collect()
+}
+
+/// The name of a PNG with the ending of a format.
+fn in_format(name: &str, format: Format) -> String {
+    format!("{}.{}", name.strip_suffix(".png").unwrap_or(name), format.ending())
 }
 
 /// Loads every model that was drawn, and checks the settings against it: what is wrong for all
@@ -247,7 +255,8 @@ fn make(
     let precision = model.runtime().options().precision;
     let hash = fingerprint::of(&task.model.source).ok();
     let texts = Record::new(made, hash, precision).texts()?;
-    let file = encode_png(&image, &texts.each_ref().map(|(keyword, text)| (*keyword, &**text)))?;
+    let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
+    let file = encode(&image, settings.format, QUALITY, &texts)?;
     whole::write(&out.join(&task.output), &file)?;
     Ok(image.dimensions())
 }

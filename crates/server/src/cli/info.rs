@@ -8,6 +8,7 @@ use clap::Args;
 use diffusion_engine::images::{Limits, read_file};
 use serde_json::{Value, json};
 
+use crate::explain::explain;
 use crate::infotext::{self, Info};
 use crate::output::{one_line, print};
 
@@ -48,8 +49,8 @@ impl InfoCommand {
                 Ok(info) => print(&text(&name, &info)?)?,
                 Err(error) => {
                     all_read = false;
-                    eprintln!("error: {}", one_line(&format!("{error:#}")));
-                    shown.push(json!({"file": name, "error": format!("{error:#}")}));
+                    eprintln!("error: {}", one_line(&explain(&error)));
+                    shown.push(json!({"file": name, "error": explain(&error)}));
                 }
             }
         }

@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{Problem, Result};
 use crate::encode::{Format, encode};
+use crate::explain::explain;
 
 /// Images that are converted at once: each takes a processor from the models, and memory.
 static PLACES: Semaphore = Semaphore::const_new(2);
@@ -24,9 +25,9 @@ pub(crate) async fn convert(png: Bytes, format: Format, quality: u8) -> Result<B
         let texts = read_text(&png).map_err(Problem::internal)?;
         let texts: Vec<_> = texts.iter().map(|(key, text)| (&**key, &**text)).collect();
         let image = decode(&png, &Limits::default()).map_err(Problem::internal)?;
-        encode(&image, format, quality, &texts)
-            .map(Bytes::from)
-            .map_err(|error| Problem::invalid(format!("format: {error:#}")).field("format"))
+        encode(&image, format, quality, &texts).map(Bytes::from).map_err(|error| {
+            Problem::invalid(format!("format: {}", explain(&error))).field("format")
+        })
     };
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
 }

@@ -132,6 +132,33 @@ impl Browser {
         }
     }
 
+    /// Waits for an event whose parameters are wanted.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, method: &str, is_wanted: impl Fn(&Value) -> bool) {
+        let start = Instant::now();
+        loop {
+            // What has come is read with the answer to the next call.
+            self.eval("new Promise((done) => setTimeout(done, 20))");
+            let pipe = self.pipe.borrow();
+            if pipe
+                .events
+                .iter()
+                .any(|event| event["method"] == method && is_wanted(&event["params"]))
+            {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "never: {method}");
+        }
+    }
+
+    /// Saves what is downloaded from now on into a folder.
+    pub(crate) fn save_into(&self, folder: &str) {
+        let params = json!({
+            "behavior": "allow", "downloadPath": folder, "eventsEnabled": true
+        });
+        self.call("Browser.setDownloadBehavior", params);
+    }
+
     pub(crate) fn open(&self, url: &str) {
         self.call("Page.navigate", json!({"url": url}));
         self.wait("document.readyState === 'complete'");

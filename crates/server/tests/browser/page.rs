@@ -23,11 +23,22 @@ fn set(browser: &Browser, field: &str, value: &str) {
 fn make(browser: &Browser, prompt: &str) {
     set(browser, "steps", "3");
     set(browser, "seed", "7");
+    set(browser, "prompt", "");
+    browser.eval("document.getElementById('said').textContent = ''");
     browser.eval("document.getElementById('prompt').focus()");
     browser.write(prompt);
     browser.press("Enter");
-    browser
-        .wait("!document.getElementById('make').hidden && !document.getElementById('save').hidden");
+    browser.wait("document.getElementById('said').textContent === 'The picture is there.'");
+}
+
+/// Saves what a link leads to, and gives the file.
+fn save(browser: &Browser, link: &str) -> (String, Vec<u8>) {
+    let folder = Data::new();
+    browser.save_into(folder.as_str());
+    browser.eval(&format!("{link}.click()"));
+    browser.wait_for("Browser.downloadProgress", |params| params["state"] == "completed");
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+    (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())
 }
 
 #[test]
@@ -53,6 +64,7 @@ fn a_picture_is_made_saved_and_found_again_by_keyboard() {
     let name = browser.eval(&format!("{link}.download"));
     let disposition = format!("inline; filename=\"{}\"", name.as_str().unwrap());
     assert_eq!(file.header("content-disposition"), Some(&*disposition));
+    assert_eq!(save(&browser, link), (name.as_str().unwrap().to_owned(), file.body));
     let download = "document.querySelectorAll('#save a')[2]";
     assert!(browser.eval(&format!("{download}.download")).as_str().unwrap().ends_with(".webp"));
 
@@ -127,13 +139,7 @@ fn what_is_made_can_be_watched_and_stopped() {
     browser.press("Enter");
     browser.wait("document.getElementById('picture').classList.contains('forming')");
     browser.wait("document.getElementById('progress').value > 0");
-    assert!(
-        browser
-            .eval("document.getElementById('status').innerText")
-            .as_str()
-            .unwrap()
-            .contains("of 900")
-    );
+    browser.wait(r"/^Step \d+ of 90\d/.test(document.getElementById('status').innerText)");
     browser.screenshot("desktop-forming");
     // A page that is opened again goes on with it.
     browser.open(&format!("http://{}/", server.address()));
@@ -174,6 +180,34 @@ fn a_picture_can_be_started_from_or_made_alike() {
     assert_eq!((&job["kind"], &job["state"]), (&json!("img2img"), &json!("succeeded")));
     assert_eq!(job["request"]["strength"], 0.8);
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn pictures_are_dropped_and_pasted() {
+    let Some((_server, browser)) = opened() else { return };
+    let with = |event: &str, bytes: &str, name: &str, kind: &str| {
+        browser.eval(&format!(
+            "{{ const data = new DataTransfer(); data.items.add(new File([new Uint8Array({bytes})], \
+             '{name}', {{type: '{kind}'}})); dispatchEvent({event}); }}"
+        ));
+    };
+    let drop = "new DragEvent('drop', {dataTransfer: data, cancelable: true})";
+    with("new DragEvent('dragover', {dataTransfer: data})", "[]", "a.png", "image/png");
+    assert_eq!(browser.eval("document.getElementById('veil').hidden"), false);
+    with(drop, "[1]", "notes.txt", "text/plain");
+    browser.wait("document.getElementById('init_image-error').innerText.includes('notes.txt')");
+    assert_eq!(browser.eval("document.getElementById('veil').hidden"), true);
+
+    // What only looks like a picture is refused by the server, beside the picture.
+    let paste = "new ClipboardEvent('paste', {clipboardData: data, cancelable: true})";
+    with(paste, "Array(600).fill(7)", "broken.bmp", "image/bmp");
+    browser.wait("!document.getElementById('chosen').hidden");
+    browser.write("a cat");
+    browser.press("Enter");
+    browser.wait("document.getElementById('init_image-error').innerText !== ''");
+    browser.eval("document.getElementById('unchoose').click()");
+    assert_eq!(browser.eval("document.getElementById('chosen').hidden"), true);
+    assert_eq!(browser.eval("document.activeElement.id"), "choose");
 }
 
 #[test]
@@ -265,6 +299,8 @@ fn a_key_is_asked_for_where_one_is_demanded() {
     browser.wait("document.getElementById('picture').src.startsWith('blob:')");
     browser.wait("document.querySelector('#recent img')?.naturalWidth > 0");
     assert_eq!(browser.eval("localStorage.length"), 0);
+    let (name, saved) = save(&browser, "document.querySelectorAll('#save a')[1]");
+    assert!(name.ends_with(".jpg") && saved.starts_with(b"\xff\xd8\xff"), "{name}");
     let ours = |text: &String| !text.contains("401");
     assert_eq!(
         browser.complaints().into_iter().filter(ours).collect::<Vec<_>>(),

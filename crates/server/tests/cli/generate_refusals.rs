@@ -111,3 +111,20 @@ fn a_file_that_cannot_be_written_is_named() {
     place.execute(&[&args[..], &["-o", "file/a.png"]].concat()).refused(&["file/a.png"]);
     assert_eq!(place.files(""), ["file".to_owned()].into());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_picture_and_is_not_waited_for() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo").arg(place.path("in.png")).status();
+    assert!(made.unwrap().success());
+    execute(&place, &["--init-image", "in.png"]).refused(&["in.png", "not a regular file"]);
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_told_what_is_missing() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let args = ["generate", "--model", "empty", "--prompt", "a cat", "-o", "out.png"];
+    place.execute(&args).refused(&["empty", "no model_index.json", "diffusers"]);
+}

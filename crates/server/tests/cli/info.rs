@@ -144,10 +144,11 @@ fn what_says_nothing_is_told() {
 #[test]
 fn an_image_is_described_in_lines() {
     let place = Place::new();
-    make(&place, &["--seed", "7", "--prompt", "a cat\nin rain", "-o", "cat.webp"]);
+    make(&place, &["--seed", "7", "--negative", "rain\nor snow", "-o", "cat.webp"]);
     let outcome = place.execute(&["info", "cat.webp"]).succeeded();
     for line in ["cat.webp", "  made by          diffusion-server", "  seed             7"] {
         assert!(outcome.stdout.lines().any(|found| found == line), "{}", outcome.stdout);
     }
-    assert!(!outcome.stdout.contains("negative"), "{}", outcome.stdout);
+    let indented = "negative prompt  rain\n                   or snow\n";
+    assert!(outcome.stdout.contains(indented), "{}", outcome.stdout);
 }

@@ -76,6 +76,7 @@ export async function follow(path, told, signal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.status >= 400 && error.status < 500) throw error;
+      told("lost");
     }
     await new Promise((wake) => setTimeout(wake, 1000));
   }

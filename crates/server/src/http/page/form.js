@@ -114,6 +114,7 @@ export function use(settings) {
   if (settings.sampler && !settings.scheduler && settings.origin !== "diffusion-server") {
     missing.push(`the sampler ${settings.sampler}`);
   }
+  if (settings.input ?? settings.record?.input) missing.push("the picture that it started from");
   if (settings.strength) $("strength").value = settings.strength;
   $("strength-shown").textContent = Number($("strength").value);
   $("more").open = true;

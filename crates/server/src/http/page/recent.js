@@ -35,7 +35,7 @@ export async function add(job, actions) {
 async function tile(job, image, actions) {
   const picture = new Image();
   picture.alt = image.prompt;
-  picture.loading = "lazy";
+  picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
   picture.src = await shown(`${image.url}?format=webp&quality=75`);
   const button = document.createElement("button");
   button.type = "button";
@@ -75,6 +75,7 @@ async function open(job, image, actions) {
   $("shown-use").onclick = () => { dialog.close(); actions.use(plan); };
   $("shown-start").onclick = () => { dialog.close(); actions.start(image); };
   dialog.showModal();
+  dialog.scrollTop = 0;
 }
 
 $("shown-close").addEventListener("click", () => $("shown").close());

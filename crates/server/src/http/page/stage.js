@@ -1,6 +1,6 @@
 // One job from its making to its picture.
 
-import { follow, post, shown } from "./api.js";
+import { follow, hasKey, post, shown } from "./api.js";
 import { $ } from "./form.js";
 
 const STORED = "diffusion-server-job";
@@ -21,7 +21,8 @@ export async function watch(job, ended) {
   begin(job);
   say("Being made.");
   let last = job;
-  await follow(job.events_url, (name, data) => {
+  const told = (name, data) => {
+    if (name === "lost") status("The server does not answer; trying again");
     if (name === "job") {
       last = data;
       if (data.state === "queued") status("Waiting for its turn");
@@ -30,11 +31,19 @@ export async function watch(job, ended) {
     if (name === "progress") step(data.images[0]);
     if (name === "preview" && data.index === 0) form(data.png);
     return false;
-  }, mine.signal);
-  if (following !== mine) return;
-  following = null;
-  sessionStorage.removeItem(STORED);
-  await end(last);
+  };
+  try {
+    await follow(job.events_url, told, mine.signal);
+    if (following === mine) await end(last);
+  } finally {
+    if (following === mine) {
+      following = null;
+      forget();
+      $("progress").hidden = true;
+      exchange("stop", "make");
+    }
+  }
+  if (mine.signal.aborted) return;
   ended(last);
 }
 
@@ -88,8 +97,6 @@ function form(png) {
 
 async function end(job) {
   const image = job.images[0];
-  $("progress").hidden = true;
-  exchange("stop", "make");
   const picture = $("picture");
   if (job.state !== "succeeded") {
     picture.hidden = true;
@@ -110,6 +117,15 @@ async function end(job) {
   say("The picture is there.");
 }
 
+/** Links send no key: what is saved is fetched first. */
+async function saveWithKey(link) {
+  const address = link.getAttribute("href");
+  link.href = await shown(address);
+  link.click();
+  URL.revokeObjectURL(link.href);
+  link.href = address;
+}
+
 /** Links that save an image under its name. */
 export function saveLinks(place, image) {
   const name = image.name.replace(/\.png$/, "");
@@ -120,12 +136,10 @@ export function saveLinks(place, image) {
     link.href = image.url + query;
     link.download = `${name}.${ending}`;
     if (ending !== "png") link.setAttribute("aria-label", `Save as ${text}`);
-    link.addEventListener("click", async (event) => {
-      if (link.href.startsWith("blob:")) return;
-      const address = await (event.preventDefault(), shown(image.url + query));
-      link.href = address;
-      link.click();
-      link.href = image.url + query;
+    link.addEventListener("click", (event) => {
+      if (!hasKey() || link.href.startsWith("blob:")) return;
+      event.preventDefault();
+      saveWithKey(link);
     });
     return link;
   }));

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 
 use super::lists::aside;
+use crate::explain::explain;
 use crate::http::auth::Read;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problem, Problems, Result, body};
@@ -45,5 +46,5 @@ pub(in crate::http) async fn png_info(
     let bytes = Bytes::from_request(request, &state).await;
     let bytes = bytes.map_err(|error| body::problem(&error, error.status()))?;
     let read = aside(move || infotext::read(&bytes)).await?;
-    read.map(Json).map_err(|error| Problem::invalid(format!("{error:#}")))
+    read.map(Json).map_err(|error| Problem::invalid(explain(&error)))
 }

@@ -20,11 +20,20 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::jobs::{JOBS, begun};
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Data, Server};
 
 /// A route of this dialect.
 pub(crate) fn route(name: &str) -> String {
     format!("/sdapi/v1/{name}")
+}
+
+/// The smallest models.
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/goldens");
+
+/// A server over this folder that has several models.
+pub(crate) fn with_models(data: &Data, more: &[&str]) -> Server {
+    let arguments = ["--bind", "127.0.0.1:0", "--models-dir", MODELS];
+    Server::start_in(data, &[&arguments, more].concat(), &[])
 }
 
 /// What is made in a moment, and what is asked beside.

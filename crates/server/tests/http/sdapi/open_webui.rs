@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{info, route};
-use crate::support::Server;
+use super::{info, route, with_models};
+use crate::support::{Data, Server};
 
 #[test]
 fn open_webui_switches_the_model_and_asks() {
-    let server = Server::start(&[]);
+    let data = Data::new();
+    let server = with_models(&data, &[]);
     // Without a name and password it sends an empty header.
     let headers = [("authorization", ""), ("content-type", "application/json")];
     let get = |name: &str| {

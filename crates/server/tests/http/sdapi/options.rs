@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{info, made, refusal, route, small};
+use super::{info, made, refusal, route, small, with_models};
 use crate::support::{Data, Server};
 
 /// The models of a server, that of the options first.
@@ -21,7 +21,7 @@ fn model(server: &Server, more: Value) -> Value {
 #[test]
 fn the_model_is_switched_for_the_calls_that_name_none() {
     let data = Data::new();
-    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0"], &[]);
+    let server = with_models(&data, &[]);
     let all = models(&server);
     assert_eq!(model(&server, json!({})), all[0]["model_name"]);
     for name in ["title", "model_name", "filename"] {
@@ -43,13 +43,14 @@ fn the_model_is_switched_for_the_calls_that_name_none() {
 
     // It stays over a restart.
     drop(server);
-    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0"], &[]);
+    let server = with_models(&data, &[]);
     assert_eq!(model(&server, json!({})), all[1]["model_name"]);
 }
 
 #[test]
 fn a_call_overrides_and_may_leave_it_so() {
-    let server = Server::start(&[]);
+    let data = Data::new();
+    let server = with_models(&data, &[]);
     let all = models(&server);
     let other = json!({"sd_model_checkpoint": all[1]["title"]});
     let once = json!({"override_settings": other});

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::{long, refusal, route, small};
+use super::{long, refusal, route, small, with_models};
 use crate::support::{Answer, Data, PATIENCE, Server};
 
 /// Calls with a key as the password, as clients of this dialect do.
@@ -20,7 +20,7 @@ fn call(server: &Server, key: &str, method: &str, path: &str, body: &Value) -> A
 #[test]
 fn each_key_has_its_own_options_and_calls() {
     let data = Data::new();
-    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0", "--demand-keys"], &[]);
+    let server = with_models(&data, &["--demand-keys"]);
     let log = server.log();
     let admin = log.lines().find(|line| line.starts_with("dsk_")).unwrap();
     let key = |name: &str, scopes: Value| {

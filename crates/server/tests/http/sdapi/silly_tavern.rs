@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::{info, route, running};
+use super::{info, route, running, with_models};
 use crate::jobs::ended;
-use crate::support::{PATIENCE, Server};
+use crate::support::{Data, PATIENCE, Server};
 
 /// What it sends for an image, with the fields of its own server among them.
 fn generation(more: Value) -> Value {
@@ -28,7 +28,8 @@ fn generation(more: Value) -> Value {
 
 #[test]
 fn it_connects_switches_the_model_and_asks() {
-    let server = Server::start(&[]);
+    let data = Data::new();
+    let server = with_models(&data, &[]);
     let basic = format!("Basic {}", BASE64_STANDARD.encode(""));
     let headers = [("authorization", &*basic), ("content-type", "application/json")];
     let get = |name: &str| {

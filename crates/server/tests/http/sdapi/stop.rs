@@ -16,7 +16,7 @@ fn post(server: &Server, name: &str) {
 
 #[test]
 fn an_interrupted_call_answers_with_what_is_done() {
-    let server = Server::start(&[("DIFFUSION_SERVER_MAX_BATCH", "1")]);
+    let server = Server::start(&[]);
     post(&server, "interrupt");
     let native = submitted(&server, &crate::jobs::long(json!({})));
     thread::scope(|scope| {
