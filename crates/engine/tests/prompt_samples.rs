@@ -49,7 +49,7 @@ fn picture() -> RgbImage {
 }
 
 fn begin(model: &Model, plan: &Plan) -> Sample {
-    model.begin(plan, plan.strength.map(|_| picture()).as_ref()).unwrap()
+    model.begin(plan, plan.strength.map(|_| picture().into()).as_ref()).unwrap()
 }
 
 /// The latent before each evaluation and behind the last.
