@@ -150,7 +150,7 @@ impl Reader {
         }
         let mut parts: Vec<Part> = Vec::new();
         for part in self.parts {
-            if !(part.weight.abs() <= MAX_WEIGHT) {
+            if part.weight.is_nan() || part.weight.abs() > MAX_WEIGHT {
                 return Err(PromptError::Weight(part.weight));
             }
             match parts.last_mut() {

@@ -310,7 +310,8 @@ mod tests {
     #[test]
     fn documented_examples() {
         let landscape = "fantasy landscape with a [mountain:lake:0.25] and [an oak:a christmas tree:0.75][ in foreground::0.6][ in background:0.25] [shoddy:masterful:0.5]";
-        let cases: &[(&str, usize, &[(usize, &str)])] = &[
+        type Case<'a> = (&'a str, usize, &'a [(usize, &'a str)]);
+        let cases: &[Case<'_>] = &[
             ("test", 10, &[(10, "test")]),
             ("a [b:3]", 10, &[(3, "a "), (10, "a b")]),
             ("a [b: 3]", 10, &[(3, "a "), (10, "a b")]),
