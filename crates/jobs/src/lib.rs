@@ -7,6 +7,7 @@ pub mod database;
 mod error;
 pub mod fixtures;
 mod history;
+pub mod idempotency;
 pub mod images;
 mod job;
 pub mod keep;

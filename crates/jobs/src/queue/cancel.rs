@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::Queue;
 use crate::database::transaction;
-use crate::{Error, Result, settle::settle};
+use crate::idempotency::{Once, remember};
+use crate::settle::{LOCK, TOUCH, settle};
+use crate::{Error, Result};
 
 impl Queue {
     /// Cancels what waits and what runs of a job. Images that are there stay. A job that has ended
@@ -17,16 +19,30 @@ impl Queue {
     /// # Errors
     /// There is no such job.
     pub async fn cancel(&self, job: Uuid) -> Result<()> {
+        self.cancel_once(job, None).await
+    }
+
+    /// As [`Queue::cancel`], and under one `Idempotency-Key` once: what was tried again since is
+    /// not cancelled by a repeated request.
+    ///
+    /// # Errors
+    /// There is no such job; [`Error::Conflict`] where the key was used for another request.
+    pub async fn cancel_once(&self, job: Uuid, once: Option<Once<'_>>) -> Result<()> {
         let now = Utc::now();
         transaction!(&self.database, tx => {
-            let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1";
-            if sqlx::query(lock).bind(job).execute(&mut *tx).await?.rows_affected() == 0 {
+            if let Some(once) = once && remember!(tx, once, job, now).is_some() {
+                return Ok(());
+            }
+            if sqlx::query(LOCK).bind(job).execute(&mut *tx).await?.rows_affected() == 0 {
                 return Err(Error::not_found("job", job));
             }
             let cancel = "UPDATE job_images SET state = 'cancelled', finished_at = $2, worker = NULL \
                           WHERE job_id = $1 AND state IN ('queued', 'running') RETURNING river_id";
             let rivers: Vec<Option<i64>> =
                 sqlx::query_scalar(cancel).bind(job).bind(now).fetch_all(&mut *tx).await?;
+            if !rivers.is_empty() {
+                sqlx::query(TOUCH).bind(job).execute(&mut *tx).await?;
+            }
             for river in rivers.into_iter().flatten() {
                 match self.client.jobs().cancel(river).tx(&mut tx).await {
                     // River's row may have ended and gone before ours.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::row::now;
 use super::{Change, Page, PageOf, Record, Row, Table, check, page};
 use crate::database::{both, transaction};
+use crate::idempotency::{Once, Remembered, remember};
 use crate::{Database, Error, Result};
 
 /// One of the two tables.
@@ -181,6 +182,26 @@ impl<'a, R: Record> Records<'a, R> {
         Ok(row.into())
     }
 
+    /// As [`Records::insert`], and under one `Idempotency-Key` once: gives what an earlier request
+    /// made, if there was one, and then adds nothing.
+    ///
+    /// # Errors
+    /// As [`Records::insert`]; [`Error::Conflict`] where the key was used for another request.
+    pub async fn insert_once(&self, record: R, once: Once<'_>) -> Result<Option<Remembered>> {
+        let row: Row = record.into();
+        check::row(&row, &R::TABLE)?;
+        let statement = sql(&R::TABLE, "INSERT INTO {table} ({columns}) VALUES ({values})");
+        let named = Some((row.name.as_str(), row.owner.as_str()));
+        Ok(transaction!(self.database, tx => {
+            let before = remember!(tx, once, row.id, now());
+            if before.is_none() {
+                let inserted = bind_row!(statement, &row).execute(&mut *tx).await;
+                inserted.map_err(|error| taken(&R::TABLE, named, error))?;
+            }
+            before
+        }))
+    }
+
     /// Changes some columns, and says when.
     ///
     /// # Errors
@@ -207,6 +228,16 @@ impl<'a, R: Record> Records<'a, R> {
             .await
             .map_err(|error| taken(&R::TABLE, None, error))?);
         row.map(R::from).ok_or_else(|| Error::not_found(R::TABLE.what, id))
+    }
+
+    /// How many rows have this path or come from this host.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn count_at(&self, place: &str) -> Result<i64> {
+        let statement = sql(&R::TABLE, "SELECT count(*) FROM {table} WHERE {place} = $1");
+        Ok(both!(self.database, pool =>
+            sqlx::query_scalar(statement).bind(place).fetch_one(pool).await?))
     }
 
     /// Removes a row; what it stands for stays where it is.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::queue::{Backlog, Idempotency};
+use diffusion_jobs::idempotency::{Idempotency, Once};
+use diffusion_jobs::queue::Backlog;
 use diffusion_jobs::{Error, NewJob, State};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -60,7 +61,8 @@ pub(super) async fn remembered(
     key: Option<&Idempotency>,
 ) -> Result<Option<Uuid>> {
     let Some(key) = key else { return Ok(None) };
-    let Some(id) = state.queue.remembered(owner, key).await? else { return Ok(None) };
+    let Some(before) = state.database.remembered(owner, key).await? else { return Ok(None) };
+    let id = before.made;
     match state.database.job(id).await {
         Ok(_) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => {
@@ -117,7 +119,18 @@ pub(super) async fn wait(state: &AppState, id: Uuid, ends_with_client: bool) -> 
 /// # Errors
 /// There is no such job; the database.
 pub(super) async fn cancel(state: &AppState, id: Uuid) -> Result<()> {
-    state.queue.cancel(id).await?;
+    cancel_once(state, id, None).await
+}
+
+/// As [`cancel`], once under one `Idempotency-Key`.
+///
+/// # Errors
+/// As [`cancel`]; 409 where the key was used for another request.
+pub(super) async fn cancel_once(state: &AppState, id: Uuid, once: Option<Once<'_>>) -> Result<()> {
+    state.queue.cancel_once(id, once).await?;
+    if state.database.job(id).await?.state != State::Cancelled {
+        return Ok(());
+    }
     state.supervisor.cancel(id);
     state.live.changed(id);
     Ok(())
