@@ -19,19 +19,19 @@ impl Queue {
     /// # Errors
     /// There is no such job.
     pub async fn cancel(&self, job: Uuid) -> Result<()> {
-        self.cancel_once(job, None).await
+        self.cancel_once(job, None).await.map(drop)
     }
 
     /// As [`Queue::cancel`], and under one `Idempotency-Key` once: what was tried again since is
-    /// not cancelled by a repeated request.
+    /// not cancelled by a repeated request. `false`: it was repeated.
     ///
     /// # Errors
     /// There is no such job; [`Error::Conflict`] where the key was used for another request.
-    pub async fn cancel_once(&self, job: Uuid, once: Option<Once<'_>>) -> Result<()> {
+    pub async fn cancel_once(&self, job: Uuid, once: Option<Once<'_>>) -> Result<bool> {
         let now = Utc::now();
-        transaction!(&self.database, tx => {
+        Ok(transaction!(&self.database, tx => {
             if let Some(once) = once && remember!(tx, once, job, now).is_some() {
-                return Ok(());
+                return Ok(false);
             }
             if sqlx::query(LOCK).bind(job).execute(&mut *tx).await?.rows_affected() == 0 {
                 return Err(Error::not_found("job", job));
@@ -51,7 +51,7 @@ impl Queue {
                 }
             }
             settle!(tx, job, now);
-        });
-        Ok(())
+            true
+        }))
     }
 }

@@ -16,17 +16,18 @@ on_both!(
 
 async fn owners_take_turns(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
-    let [a, b] = [Uuid::new_v4(), Uuid::new_v4()];
+    let [a, b, other] = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()];
+    bench.ask_as(Some(other), Priority::Normal, 1).await;
     bench.ask_as(Some(a), Priority::Normal, 8).await;
     bench.ask_as(Some(b), Priority::Normal, 3).await;
     let mut hand = Hand::start(fresh, 1).await;
-    // Their first images have a lane of their own, whose one place is held here: what is left is
-    // one lane, in one order.
+    // First images have a lane of their own, whose one place is held here: what is left is one
+    // lane, in one order.
     let mut held = Vec::new();
     let mut order = String::new();
     while order.len() < 9 {
         let claimed = hand.next().await;
-        if claimed.attempt.index == 0 {
+        if claimed.attempt.owner == Some(other) {
             held.push(claimed);
             continue;
         }

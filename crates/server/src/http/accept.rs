@@ -127,8 +127,7 @@ pub(super) async fn cancel(state: &AppState, id: Uuid) -> Result<()> {
 /// # Errors
 /// As [`cancel`]; 409 where the key was used for another request.
 pub(super) async fn cancel_once(state: &AppState, id: Uuid, once: Option<Once<'_>>) -> Result<()> {
-    state.queue.cancel_once(id, once).await?;
-    if state.database.job(id).await?.state != State::Cancelled {
+    if !state.queue.cancel_once(id, once).await? {
         return Ok(());
     }
     state.supervisor.cancel(id);

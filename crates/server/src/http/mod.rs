@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod keyring;
 mod observe;
+mod once;
 mod open_files;
 mod original;
 mod router;
