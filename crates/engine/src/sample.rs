@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// A sample can share a batch with any other of the same model and size, be dropped at any step,
 /// and be written out ([`Sample::save`]) and read back ([`Sample::restore`]) in another process;
 /// its final bytes are the same in each case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sample {
     pub(crate) plan: Plan,
     /// [`Model::fingerprint`] of its model.
@@ -26,7 +26,7 @@ pub struct Sample {
     pub(crate) latent: Vec<f32>,
     pub(crate) state: State,
     pub(crate) noise: Generator,
-    pub(crate) scheduler: Box<dyn Scheduler>,
+    pub(crate) scheduler: Arc<dyn Scheduler>,
     /// The negative prompt's (with guidance only), then the prompt's.
     pub(crate) conditioning: Vec<Arc<Conditioning>>,
     pub(crate) warnings: Vec<String>,

@@ -73,9 +73,7 @@ impl Artifacts {
     /// else.
     async fn new_size(&self, kind: Kind, hash: &str) -> Result<Option<u64>> {
         match self.store.head(&kind.path(hash)).await {
-            Ok(found) => {
-                Ok((found.last_modified > Utc::now() - FRESH / 2).then_some(found.size))
-            }
+            Ok(found) => Ok((found.last_modified > Utc::now() - FRESH / 2).then_some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -22,7 +22,7 @@ pub mod work;
 pub use artifacts::Artifacts;
 pub use database::Database;
 pub use error::{Error, Result};
-pub use history::{Filter, Page};
+pub use history::{Counts, Filter, Page};
 pub use job::{Job, JobImage, NewImage, NewJob, Priority, State};
 pub use queue::Queue;
 pub use request::Request;

@@ -101,6 +101,8 @@ CREATE INDEX job_images_next ON job_images (owner, priority, job_id, idx)
     WHERE state = 'queued' AND attempt = 0 AND strikes = 0;
 -- What `work/reap.rs` walks.
 CREATE INDEX job_images_walk ON job_images (state, river_id);
+-- Counts a job's images without reading them.
+CREATE INDEX job_images_job ON job_images (job_id, state);
 CREATE INDEX job_images_worker ON job_images (worker, state);
 CREATE INDEX job_images_sha256 ON job_images (sha256);
 CREATE INDEX job_images_river ON job_images (river_id);

@@ -4,8 +4,9 @@ use chrono::Utc;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{ImageArgs, Queue, RiverRow as _, fairness::Standing, options, turn};
-use crate::database::transaction;
+use super::fairness::{Standing, turns_before};
+use super::{ImageArgs, Queue, RiverRow as _, options, turn};
+use crate::database::{both, transaction};
 use crate::idempotency::{Idempotency, Once, remember};
 use crate::job::NewJob;
 use crate::{Error, Result, State};
@@ -45,6 +46,18 @@ pub struct Accepted {
 }
 
 impl Queue {
+    /// How many waiting images are made before the last of `new` ones that this owner asks for: its
+    /// own, and of each other owner as many as it has turns until then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn served_before(&self, owner: Option<Uuid>, new: i64) -> Result<i64> {
+        let select = "SELECT owner, count(*) FROM job_images WHERE state = 'queued' GROUP BY owner";
+        let waiting: Vec<(Uuid, i64)> =
+            both!(&self.database, pool => sqlx::query_as(select).fetch_all(pool).await?);
+        Ok(turns_before(owner.unwrap_or(Uuid::nil()), new, &waiting))
+    }
+
     /// Stores a job. Once this returns, the job survives any crash.
     ///
     /// # Errors

@@ -11,6 +11,8 @@
 //! The first image of an owner who has nothing outstanding goes to a lane of its own, so that it
 //! finds a worker's place free while another owner's images hold the others.
 
+use uuid::Uuid;
+
 /// River queue of images whose owner has nothing else outstanding.
 pub(crate) const FIRST: &str = "first";
 /// River queue of all other images.
@@ -37,9 +39,28 @@ impl Standing {
     }
 }
 
+/// Of what waits for each owner, how many images are made before the last of `new` ones of `owner`.
+pub(crate) fn turns_before(owner: Uuid, new: i64, waiting: &[(Uuid, i64)]) -> i64 {
+    let own = waiting.iter().find(|(other, _)| *other == owner).map_or(0, |(_, count)| *count);
+    let turns = own.saturating_add(new);
+    let others = waiting.iter().filter(|(other, _)| *other != owner);
+    own + others.map(|(_, count)| turns.min(*count)).sum::<i64>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_count_as_far_as_they_have_turns() {
+        let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+        let waiting = [(a, 100), (b, 2)];
+        assert_eq!(turns_before(c, 1, &waiting), 2);
+        assert_eq!(turns_before(c, 10, &waiting), 12);
+        assert_eq!(turns_before(a, 10, &waiting), 102);
+        assert_eq!(turns_before(b, 1, &waiting), 5);
+        assert_eq!(turns_before(b, 1, &[]), 0);
+    }
 
     /// Serves a queue of owners in the order of rounds, each entry added in turn.
     fn order(asked: &str) -> String {

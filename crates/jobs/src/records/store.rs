@@ -230,16 +230,6 @@ impl<'a, R: Record> Records<'a, R> {
         row.map(R::from).ok_or_else(|| Error::not_found(R::TABLE.what, id))
     }
 
-    /// How many rows have this path or come from this host.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn count_at(&self, place: &str) -> Result<i64> {
-        let statement = sql(&R::TABLE, "SELECT count(*) FROM {table} WHERE {place} = $1");
-        Ok(both!(self.database, pool =>
-            sqlx::query_scalar(statement).bind(place).fetch_one(pool).await?))
-    }
-
     /// Removes a row; what it stands for stays where it is.
     ///
     /// # Errors

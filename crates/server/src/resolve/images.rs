@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use diffusion_engine::images::fit;
-use diffusion_engine::{
-    MaskedStart, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation,
-};
+use diffusion_engine::{MaskedStart, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation};
 use diffusion_jobs::request::{Fill, Kind, MOST_IMAGES, Syntax};
 use diffusion_jobs::{Error, Request};
 
@@ -157,4 +155,3 @@ fn image(
     };
     Ok((model.clone(), drawn))
 }
-

@@ -76,13 +76,18 @@ impl Resolver {
             None => None,
         };
         let seed = request.seed.unwrap_or_else(|| u64::from(random_seed()));
-        let images = match request.kind {
-            Kind::Random => draw(request, &models, &inputs, seed)?,
-            _ => combine(request, &models, &inputs, seed)?,
-        };
-        for (model, image) in &images {
-            self.check(model, &image.plan)?;
-        }
+        let (asked, pictures, engine) = (request.clone(), inputs.clone(), self.engine.clone());
+        let images = aside(move || {
+            let images = match asked.kind {
+                Kind::Random => draw(&asked, &models, &pictures, seed)?,
+                _ => combine(&asked, &models, &pictures, seed)?,
+            };
+            for (model, image) in &images {
+                check(&engine, model, &image.plan)?;
+            }
+            Ok::<_, Error>(images)
+        });
+        let images = images.await??;
         let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
         let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
             let plan = ImagePlan {
@@ -108,23 +113,23 @@ impl Resolver {
             images: stored.collect::<Result<_>>()?,
         })
     }
+}
 
-    /// Refuses what the model cannot do, and what does not fit into memory.
-    fn check(&self, model: &Found, plan: &Plan) -> Result<()> {
-        let refused = |error: diffusion_engine::Error| match error {
-            diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
-            error => Error::Invalid(error.to_string()),
-        };
-        model.info.check(plan).map_err(refused)?;
-        if let Some(limit) = self.engine.options().memory_limit {
-            let planned = model.info.memory(&self.engine, plan, 1).map_err(refused)?;
-            let needed = planned.total();
-            if needed > limit {
-                return Err(refused(diffusion_engine::Error::Memory { needed, limit }));
-            }
+/// Refuses what the model cannot do, and what does not fit into memory.
+fn check(engine: &Runtime, model: &Found, plan: &Plan) -> Result<()> {
+    let refused = |error: diffusion_engine::Error| match error {
+        diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
+        error => Error::Invalid(error.to_string()),
+    };
+    model.info.check(plan).map_err(refused)?;
+    if let Some(limit) = engine.options().memory_limit {
+        let planned = model.info.memory(engine, plan, 1).map_err(refused)?;
+        let needed = planned.total();
+        if needed > limit {
+            return Err(refused(diffusion_engine::Error::Memory { needed, limit }));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Does what waits for files or computes for long beside the runtime's threads.

@@ -131,8 +131,8 @@ impl Resolver {
                 };
                 let (pictures, path) = (self.pictures.clone(), row.path.clone());
                 let picture = aside(move || pictures.find(&path)).await?;
-                let picture = picture
-                    .map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
+                let picture =
+                    picture.map_err(|why| of_field(format!("{name:?} is not available: {why}")))?;
                 self.read(picture, &row.path, &row.name).await
             }
         };
@@ -172,9 +172,8 @@ impl Resolver {
     /// Decodes a picture once, and stores it as it came.
     async fn store(&self, bytes: Bytes, path: Option<String>, name: &str) -> Result<Stored> {
         let encoded = bytes.clone();
-        let decoded = aside(move || {
-            decode(&encoded, &Limits::default()).map(|picture| picture.dimensions())
-        });
+        let decoded =
+            aside(move || decode(&encoded, &Limits::default()).map(|picture| picture.dimensions()));
         let size = match decoded.await {
             Ok(Ok(size)) => size,
             Ok(Err(error)) => return Err(Error::Invalid(error.to_string())),

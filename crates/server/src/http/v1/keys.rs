@@ -160,7 +160,8 @@ pub(in crate::http) async fn create(
     path = "/api/v1/keys/{id}",
     operation_id = "revoke_key",
     tag = "keys",
-    params(("id" = Uuid, Path, description = "The key's id")),
+    params(("id" = Uuid, Path, description = "The key's id",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a92")),
     responses((status = 200, description = "The revoked key", body = Key), Problems)
 )]
 pub(in crate::http) async fn revoke(

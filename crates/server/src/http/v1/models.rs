@@ -105,7 +105,8 @@ pub(in crate::http) async fn list(
     path = "/api/v1/models/{id}",
     operation_id = "get_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     responses((status = 200, description = "The model", body = ModelView), Problems)
 )]
 pub(in crate::http) async fn get(
@@ -226,7 +227,8 @@ pub(in crate::http) struct EditModel {
     path = "/api/v1/models/{id}",
     operation_id = "edit_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     request_body = EditModel,
     responses(
         (status = 200, description = "The model as it is now", body = ModelView),
@@ -255,7 +257,8 @@ pub(in crate::http) async fn edit(
     path = "/api/v1/models/{id}",
     operation_id = "remove_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     responses((status = 204, description = "It is forgotten"), Problems)
 )]
 pub(in crate::http) async fn remove(

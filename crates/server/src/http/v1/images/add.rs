@@ -47,6 +47,10 @@ pub(in crate::http) struct AddImage {
 
 /// An image that is uploaded
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "file": "(the bytes of cat.png)", "name": "tom.png", "owner": "me",
+    "description": "a cat in rain", "meta": "{\"licence\": \"CC0-1.0\"}"
+}))]
 #[allow(dead_code, reason = "read field by field")]
 pub(in crate::http) struct UploadImage {
     /// PNG, JPEG, WebP, GIF, BMP or TIFF
