@@ -70,6 +70,7 @@ impl Model {
             plan: plan.clone(),
             model: self.fingerprint,
             latent,
+            clean: None,
             state,
             noise,
             scheduler,
@@ -134,7 +135,8 @@ impl Model {
                     *u += scale * (c - *u);
                 }
             }
-            let Sample { scheduler, state, latent, noise, .. } = sample;
+            let Sample { scheduler, state, latent, clean, noise, .. } = sample;
+            *clean = Some(scheduler.clean(state.step, latent, &output));
             scheduler.step(state, &output, latent, noise)?;
         }
         Ok(())

@@ -24,6 +24,8 @@ pub struct Sample {
     pub(crate) model: u64,
     /// Planes `[channels, height, width]`.
     pub(crate) latent: Vec<f32>,
+    /// What the last evaluation in this process predicted it to become.
+    pub(crate) clean: Option<Vec<f32>>,
     pub(crate) state: State,
     pub(crate) noise: Generator,
     pub(crate) scheduler: Arc<dyn Scheduler>,
@@ -67,9 +69,12 @@ impl Sample {
         &self.latent
     }
 
-    /// The latent as the UNet is to see it next: of unit variance, whatever the scheduler counts
-    /// in. After the last step, the latent itself.
-    pub fn scaled_latent(&self) -> Vec<f32> {
+    /// The image so far, for people to look at: the clean latent that the last evaluation
+    /// predicted; before the first one the latent itself, at unit variance.
+    pub fn clean_latent(&self) -> Vec<f32> {
+        if let (Some(clean), false) = (&self.clean, self.is_done()) {
+            return clean.clone();
+        }
         let mut latent = self.latent.clone();
         if !self.is_done() {
             self.scheduler.scale_model_input(self.state.step, &mut latent);
@@ -128,6 +133,16 @@ impl Sample {
         let mut warnings = Vec::new();
         let conditioning = model.condition(&plan, &mut warnings)?;
         let model = model.fingerprint;
-        Ok(Self { plan, model, latent, state, noise, scheduler, conditioning, warnings })
+        Ok(Self {
+            plan,
+            model,
+            latent,
+            clean: None,
+            state,
+            noise,
+            scheduler,
+            conditioning,
+            warnings,
+        })
     }
 }

@@ -306,13 +306,28 @@ fn the_mean_latent_is_what_draws_are_spread_around() {
 }
 
 #[test]
-fn latents_are_shown_at_unit_variance() {
+fn the_image_so_far_is_what_it_becomes() {
     let model = model("tiny-sd1");
-    for kind in [SchedulerKind::Euler, SchedulerKind::Ddim] {
-        let sample = model.begin(&plan(kind, 1.0, 4, 3), None).unwrap();
-        let latent = sample.scaled_latent();
-        let variance = latent.iter().map(|v| v * v).sum::<f32>() / latent.len() as f32;
-        assert!((0.5..2.0).contains(&variance), "{kind}: {variance}");
+    for kind in SchedulerKind::ALL {
+        let mut sample = model.begin(&plan(kind, 1.0, 6, 3), None).unwrap();
+        let variance = |latent: &[f32]| {
+            latent.iter().map(|value| value * value).sum::<f32>() / latent.len() as f32
+        };
+        let first = variance(&sample.clean_latent());
+        assert!((0.5..2.0).contains(&first), "{kind}: {first}");
+        let mut shown = Vec::new();
+        while !sample.is_done() {
+            model.step(std::slice::from_mut(&mut sample)).unwrap();
+            shown.push(sample.clean_latent());
+        }
+        // What is shown draws nearer to the end.
+        let end = sample.latent();
+        let off = |latent: &[f32]| {
+            let differences: Vec<f32> = latent.iter().zip(end).map(|(a, b)| a - b).collect();
+            variance(&differences)
+        };
+        assert_eq!(shown.last().unwrap(), end, "{kind}");
+        assert!(off(&shown[shown.len() - 2]) < off(&shown[0]) + 1e-6, "{kind}");
     }
 }
 

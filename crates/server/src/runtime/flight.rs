@@ -91,7 +91,7 @@ impl Flight {
     pub(super) fn show(&mut self, palette: &Palette, scale: u32) {
         let Some(sample) = &self.sample else { return };
         let (width, height) = (self.group.width / scale, self.group.height / scale);
-        if let Some(picture) = palette.paint(&sample.scaled_latent(), width, height) {
+        if let Some(picture) = palette.paint(&sample.clean_latent(), width, height) {
             self.events.send(Event::Preview(picture));
             self.shown = Some(Instant::now());
         }
