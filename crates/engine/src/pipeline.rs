@@ -13,7 +13,7 @@ use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
 use crate::plan::Plan;
 use crate::sample::Sample;
-use crate::schedulers::{self, State, begin_index};
+use crate::schedulers::{self, Scheduler, State, begin_index};
 use crate::{Error, Result};
 
 /// Makes one image. `on_step` is told the evaluations done and their total after each, and ends
@@ -49,7 +49,8 @@ impl Model {
     pub fn begin(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<Sample> {
         self.check(plan)?;
         check_initial(plan, initial)?;
-        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?.into();
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
         let conditioning = self.condition(plan, &mut warnings)?;

@@ -123,7 +123,8 @@ impl Sample {
         if latent.len() != model.latent_len(&plan) {
             return Err(broken("its latent does not fit the model"));
         }
-        let scheduler = schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?;
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?.into();
         if state.step > scheduler.timesteps().len() {
             return Err(broken("it is past its last step"));
         }

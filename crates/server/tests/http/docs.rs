@@ -41,6 +41,11 @@ fn the_document_describes_every_route() {
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{of}");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{of}");
             assert!(operation["responses"].as_object().is_some_and(|all| !all.is_empty()), "{of}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["in"] != "path" || !parameter["example"].is_null(), "{of}");
+            }
+            let is_changing = path.starts_with("/api/v1/") && method == "post";
+            assert!(!is_changing || operation.to_string().contains("Idempotency-Key"), "{of}");
             // What is documented is there.
             let called = server.send(&method.to_uppercase(), &filled(path), &[], b"");
             let unknown = called.text().contains("there is nothing at");

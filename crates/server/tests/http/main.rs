@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod models;
 mod original;
+mod repeated;
 mod sites;
 mod support;
 mod traces;

@@ -124,7 +124,8 @@ pub(in crate::http) async fn add(
     let body = serde_json::to_string(&body).map_err(Problem::internal)?;
     let id = image.id;
     let inserted = making.insert(state.database.images(), image, id, body).await;
-    if let (Some(file), Inserted::Before(_) | Inserted::Refused(_)) = (kept, &inserted)
+    let is_unused = !matches!(inserted, Inserted::New(_));
+    if let Some(file) = kept.filter(|_| is_unused)
         && let Err(error) = tokio::fs::remove_file(&file).await
     {
         tracing::warn!(%error, file = %file.display(), "an image without a row stays");
