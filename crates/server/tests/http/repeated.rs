@@ -50,11 +50,11 @@ fn an_upload_is_added_once_and_answered_as_it_was() {
     // At the same time, too.
     let answers: Vec<Answer> = thread::scope(|scope| {
         let asks: Vec<_> =
-            (0..6).map(|_| scope.spawn(|| upload(&server, "l", "x", "bird"))).collect();
+            (0..6).map(|_| scope.spawn(|| upload(&server, "l", "x", "zeppelin"))).collect();
         asks.into_iter().map(|ask| ask.join().unwrap()).collect()
     });
     answers.iter().for_each(|answer| assert_same(&answers[0], answer));
-    let found = server.get("/api/v1/images?search=bird").json();
+    let found = server.get("/api/v1/images?search=zeppelin").json();
     assert_eq!(found["images"].as_array().unwrap().len(), 1, "{found}");
     let files = std::fs::read_dir(data.path().join("images")).unwrap();
     assert_eq!(files.count(), 2, "no file without a row");
