@@ -58,11 +58,10 @@ async fn outdated_jobs_and_files(fresh: &Fresh) {
     let place = Place::new(fresh).await;
     let (kept, gone, lost) =
         (place.input("kept").await, place.input("gone").await, place.input("lost").await);
-    let open = place.ask(&kept).await;
+    let mask = place.input("mask").await;
+    let open = place.ask_for(json!({ "input": kept, "mask": { "picture": mask } })).await;
     let ended = place.ask(&gone).await;
     place.queue.cancel(ended).await.unwrap();
-    let mask = place.input("mask").await;
-    place.ask_for(json!({"input": kept, "mask": {"picture": mask, "blur": 4}})).await;
     place.artifacts.put_state(open, 0, Bytes::from_static(b"state")).await.unwrap();
     place.artifacts.put_state(ended, 0, Bytes::from_static(b"state")).await.unwrap();
 
