@@ -16,6 +16,7 @@ pub mod models;
 pub mod queue;
 pub mod records;
 pub mod request;
+mod settings;
 mod settle;
 pub mod work;
 

@@ -1,11 +1,13 @@
 //! The command line: each command in its own file.
 
+mod again;
 mod backup;
 mod config;
 mod data;
 mod fixtures;
 mod generate;
 mod images;
+mod info;
 mod jobs;
 mod keys;
 mod models;
@@ -38,6 +40,7 @@ enum Command {
     Generate(generate::Generate),
     Models(models::Models),
     Images(images::Images),
+    Info(info::InfoCommand),
     #[command(name = "loaddata")]
     LoadData(fixtures::LoadData),
     #[command(name = "dumpdata")]
@@ -63,6 +66,7 @@ impl Cli {
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
             Command::Images(command) => command.execute(),
+            Command::Info(command) => command.execute(),
             Command::LoadData(command) => command.execute(),
             Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
@@ -101,17 +105,22 @@ struct MachineArgs {
     #[arg(long, value_name = "SIZE", env = "DIFFUSION_SERVER_MEMORY")]
     memory: Option<ByteSize>,
 
-    /// Numbers to compute in: f32, or int8, which is faster and close to the same images
-    #[arg(long, default_value_t, env = "DIFFUSION_SERVER_PRECISION")]
-    precision: Precision,
+    /// Numbers to compute in: f32, or int8, which is faster and close to the same images [default: f32]
+    #[arg(long, env = "DIFFUSION_SERVER_PRECISION")]
+    precision: Option<Precision>,
 }
 
 impl MachineArgs {
     fn runtime(&self) -> anyhow::Result<Runtime> {
+        self.runtime_in(Precision::default())
+    }
+
+    /// With these numbers where none are asked for.
+    fn runtime_in(&self, precision: Precision) -> anyhow::Result<Runtime> {
         Ok(Runtime::new(Options {
             threads: self.threads,
             memory_limit: self.memory.map(|size| size.0),
-            precision: self.precision,
+            precision: self.precision.unwrap_or(precision),
             ..Options::default()
         })?)
     }

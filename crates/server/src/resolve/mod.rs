@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use diffusion_engine::{Options, Plan, Runtime, Variation};
-use diffusion_jobs::request::Kind;
+use diffusion_jobs::request::{Kind, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use serde_json::json;
 use uuid::Uuid;
@@ -164,6 +164,10 @@ fn record(
         "priority": request.priority,
         "mask": mask,
         "resize": request.resize,
+        "syntax": match request.syntax {
+            Syntax::Plain => "plain",
+            Syntax::A1111 => "a1111",
+        },
         "clip_skip": request.clip_skip,
         "variation": request.variation.map(|(seed, strength)| Variation { seed, strength }),
         "dialect": request.dialect.name(),

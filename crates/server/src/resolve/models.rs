@@ -77,6 +77,19 @@ fn stamp(folder: &Path) -> Stamp {
 }
 
 impl Resolver {
+    /// The model of this name, or the one that is taken where none is named: what it is called, and
+    /// what its configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Field`]: there is no such model, or it cannot be used; the database.
+    pub(crate) async fn model(&self, name: Option<&str>) -> Result<(String, Arc<ModelInfo>)> {
+        let models = name.map(str::to_owned).into_iter().collect();
+        let request = Request { models, ..Request::new(Kind::TextToImage, Vec::new()) };
+        let found = self.models(&request).await?.pop();
+        let found = found.ok_or_else(|| Error::field("models", "no model is available"))?;
+        Ok((found.name, found.info))
+    }
+
     /// The models that are named, or those that are drawn from.
     pub(super) async fn models(&self, request: &Request) -> Result<Vec<Found>> {
         let root = self.models_dir.clone();

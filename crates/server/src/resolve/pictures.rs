@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::images::few;
 use super::{Resolver, Result, aside};
 use crate::dataset::{self, Picture};
+use crate::inpaint::repaints;
 use crate::plan::StoredMask;
 
 /// A picture to start from, stored.
@@ -145,6 +146,18 @@ impl Resolver {
     /// The part that is repainted, its picture stored.
     pub(super) async fn mask(&self, mask: &Mask) -> Result<StoredMask> {
         let stored = self.one(&mask.picture, "mask").await?;
+        let picture = self.artifacts.get(FileKind::Input, &stored.sha256).await?;
+        let invert = mask.inpaint.invert;
+        let seen = aside(move || {
+            decode(&picture, &Limits::default()).is_ok_and(|mask| repaints(&mask, invert))
+        });
+        if !seen.await? {
+            let (kept, repainted) = if invert { ("white", "black") } else { ("black", "white") };
+            let message = format!(
+                "there is nothing to repaint: it is all {kept}, and {repainted} is repainted"
+            );
+            return Err(Error::field("mask", message));
+        }
         Ok(StoredMask { picture: stored.sha256, inpaint: mask.inpaint })
     }
 

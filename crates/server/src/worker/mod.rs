@@ -95,6 +95,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         artifacts,
         models_dir: config.storage.models.clone(),
         precision: config.engine.precision,
+        fingerprints: Arc::default(),
         outbox: outbox.clone(),
         watcher: watcher.clone(),
         in_hand: in_hand.clone(),

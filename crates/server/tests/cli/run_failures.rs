@@ -191,3 +191,20 @@ fn a_folder_that_cannot_be_written_is_named() {
     std::fs::write(place.path("file"), "").unwrap();
     run(&place, &["--model", &tiny("tiny-sd1"), "--out", "file"]).refused(&["file"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_only_looks_like_a_picture_is_told_of() {
+    let place = Place::new();
+    place.picture("in/a.png", 64, 64);
+    std::os::unix::fs::symlink("nowhere", place.path("in/b.png")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(place.path("in/c.png")).status();
+    assert!(made.unwrap().success());
+    std::fs::write(place.path("in/._a.png"), "what another system left").unwrap();
+    let outcome = run(&place, &["--seed", "7"]).ended(1);
+    assert!(outcome.stdout.contains("1 of 3 images"), "{}", outcome.stdout);
+    let images = place.json("out/summary.json");
+    let errors: Vec<_> = images["images"].as_array().unwrap().iter().map(|i| &i["error"]).collect();
+    assert!(errors[1].as_str().unwrap().contains("b.png"), "{errors:?}");
+    assert!(errors[2].as_str().unwrap().contains("not a regular file"), "{errors:?}");
+}
