@@ -214,10 +214,11 @@ impl Edit {
 impl Remove {
     fn execute(self) -> anyhow::Result<()> {
         let storage = self.data.load()?.config.storage;
+        let pictures = Pictures::new(&storage);
         data::run(&storage, async |database| {
             for text in &self.images {
                 let image = database.images().find_one(text).await?;
-                database.images().delete(image.id).await?;
+                dataset::remove(database, &pictures, image.id).await?;
                 println!("{}", image.id);
             }
             Ok(())
