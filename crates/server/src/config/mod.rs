@@ -96,13 +96,20 @@ pub(crate) struct Storage {
 pub(crate) struct Engine {
     /// Threads that compute; all processors if none.
     pub(crate) threads: Option<NonZeroUsize>,
-    /// The most memory that models and their work may take.
+    /// The most memory that models and their work may take; nine tenths of the machine's if none.
     pub(crate) memory: Option<ByteSize>,
     /// Numbers to compute in.
     #[serde(with = "text")]
     pub(crate) precision: Precision,
     /// The most samples that are stepped at once; as many as is worth it if none.
     pub(crate) max_batch: Option<NonZeroUsize>,
+}
+
+impl Engine {
+    /// For the engine, with what the machine has where nothing is set.
+    pub(crate) fn options(&self) -> diffusion_engine::Options {
+        crate::machine::options(self.threads, self.memory, self.precision)
+    }
 }
 
 /// `[queue]`

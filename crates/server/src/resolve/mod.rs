@@ -8,7 +8,7 @@ mod pictures;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use diffusion_engine::{Options, Plan, Runtime, Variation};
+use diffusion_engine::{Plan, Runtime, Variation};
 use diffusion_jobs::request::{Kind, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use serde_json::json;
@@ -46,12 +46,7 @@ impl Resolver {
         database: &Database,
         artifacts: &Artifacts,
     ) -> anyhow::Result<Self> {
-        let engine = Runtime::new(Options {
-            threads: config.engine.threads,
-            memory_limit: config.engine.memory.map(|size| size.0),
-            precision: config.engine.precision,
-            ..Options::default()
-        })?;
+        let engine = Runtime::new(config.engine.options())?;
         Ok(Self {
             database: database.clone(),
             artifacts: artifacts.clone(),
