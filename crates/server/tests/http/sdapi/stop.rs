@@ -18,7 +18,7 @@ fn post(server: &Server, name: &str) {
 fn an_interrupted_call_answers_with_what_is_done() {
     let server = Server::start(&[]);
     post(&server, "interrupt");
-    let native = submitted(&server, &crate::jobs::small(json!({"steps": 1000})));
+    let native = submitted(&server, &crate::jobs::small(json!({"steps": 900})));
     thread::scope(|scope| {
         let call = waiting(
             scope,
