@@ -1,5 +1,7 @@
 //! Conditioning: what the texts of a plan are to the UNet, and which of them has its turn.
 
+use std::sync::Arc;
+
 use crate::info::ModelInfo;
 use crate::model::Model;
 use crate::models::{ClipText, Conditioning, UNet};
@@ -9,10 +11,10 @@ use crate::prompt::{self, Chunk, Role, Texts, Turn};
 use crate::{Error, Result, schedulers};
 
 /// The texts of one prompt as the UNet sees them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Conditioned {
-    /// Each different text once.
-    texts: Vec<Conditioning>,
+    /// Each different text once; copies of a sample share them.
+    texts: Arc<[Conditioning]>,
     turns: Vec<Turn>,
 }
 

@@ -5,6 +5,7 @@
 //! initial noise, for inpainting another posterior, then the steps' own.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::images::{RgbImage, from_unit, to_unit};
 use crate::inpaint::{Initial, Kept};
@@ -14,7 +15,7 @@ use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
 use crate::plan::{Plan, PromptSyntax};
 use crate::sample::Sample;
-use crate::schedulers::{self, State, begin_index};
+use crate::schedulers::{self, Scheduler, State, begin_index};
 use crate::variation::initial_noise;
 use crate::{Error, Result};
 
@@ -52,7 +53,8 @@ impl Model {
     pub fn begin(&self, plan: &Plan, initial: Option<&Initial>) -> Result<Sample> {
         self.check(plan)?;
         Initial::check(initial, plan)?;
-        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?.into();
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
         let conditioning = self.condition(plan, &mut warnings)?;

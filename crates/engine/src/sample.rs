@@ -1,5 +1,7 @@
 //! One image in flight, as a value.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::conditioning::Conditioned;
@@ -16,7 +18,7 @@ use crate::{Error, Result};
 /// A sample can share a batch with any other of the same model and size, be dropped at any step,
 /// and be written out ([`Sample::save`]) and read back ([`Sample::restore`]) in another process;
 /// its final bytes are the same in each case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sample {
     pub(crate) plan: Plan,
     /// [`Model::fingerprint`] of its model.
@@ -29,7 +31,7 @@ pub struct Sample {
     pub(crate) noise: Generator,
     /// For inpainting.
     pub(crate) kept: Option<Kept>,
-    pub(crate) scheduler: Box<dyn Scheduler>,
+    pub(crate) scheduler: Arc<dyn Scheduler>,
     /// The negative prompt's (with guidance only), then the prompt's.
     pub(crate) conditioning: Vec<Conditioned>,
     pub(crate) warnings: Vec<String>,
@@ -132,7 +134,8 @@ impl Sample {
         {
             return Err(broken("its mask does not fit its plan"));
         }
-        let scheduler = schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?;
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?.into();
         if state.step > scheduler.timesteps().len() {
             return Err(broken("it is past its last step"));
         }

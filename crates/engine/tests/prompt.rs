@@ -156,7 +156,7 @@ proptest! {
     #[test]
     fn text_without_syntax_is_one_part_of_itself(text in "[a-z0-9 ,.!?{}\"'é猫]{0,80}") {
         let (schedule, texts) = read(&text, Role::Negative, 7).unwrap();
-        prop_assert_eq!(&schedule.texts, &[text.clone()]);
+        prop_assert_eq!(&schedule.texts, std::slice::from_ref(&text));
         prop_assert_eq!(schedule.sections, vec![(7, 0)]);
         prop_assert_eq!(texts[0].len(), 1);
         prop_assert_eq!((&texts[0][0].text, texts[0][0].weight), (&text, 1.0));

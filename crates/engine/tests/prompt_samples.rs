@@ -31,8 +31,8 @@ fn plan(prompt: &str) -> Plan {
     Plan {
         prompt: prompt.to_owned(),
         negative_prompt: "blurry".into(),
-        width: 64,
-        height: 64,
+        width: 32,
+        height: 32,
         steps: 6,
         guidance: 5.0,
         scheduler: Some(SchedulerKind::Euler),
@@ -45,11 +45,11 @@ fn plan(prompt: &str) -> Plan {
 }
 
 fn picture() -> RgbImage {
-    RgbImage::from_fn(64, 64, |x, y| [(4 * x) as u8, (4 * y) as u8, 99].into())
+    RgbImage::from_fn(32, 32, |x, y| [(8 * x) as u8, (8 * y) as u8, 99].into())
 }
 
 fn begin(model: &Model, plan: &Plan) -> Sample {
-    model.begin(plan, plan.strength.map(|_| picture()).as_ref()).unwrap()
+    model.begin(plan, plan.strength.map(|_| picture().into()).as_ref()).unwrap()
 }
 
 /// The latent before each evaluation and behind the last.

@@ -16,6 +16,7 @@ mod infotext;
 mod inpaint;
 mod interrupt;
 mod live;
+mod machine;
 mod output;
 mod pace;
 mod plan;

@@ -11,6 +11,18 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// Prints a line to standard output, formatted. A reader that has seen enough is no failure.
+///
+/// # Errors
+/// Standard output cannot be written.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::output::print(&format!("{}\n", format_args!($($line)*)))
+    };
+}
+
+pub(crate) use say;
+
 /// Prints what may be long. A reader that has seen enough, such as `head`, is no failure.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ pub enum PromptError {
 
     /// The whole prompt has a weight, which composes it too.
     #[error(
-        "ends with \":{0}\", the weight of a composed prompt, which is not supported: write \"({0})\" or \" .\" behind it, or choose the plain syntax"
+        "ends with \":{0}\", the weight of a composed prompt, which is not supported: write \"(…:{0})\" around what it weighs, end with other text, or choose the plain syntax"
     )]
     OwnWeight(String),
 

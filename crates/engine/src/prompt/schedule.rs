@@ -308,44 +308,32 @@ mod tests {
     }
 
     #[test]
-    fn documented_examples() {
-        let landscape = "fantasy landscape with a [mountain:lake:0.25] and [an oak:a christmas tree:0.75][ in foreground::0.6][ in background:0.25] [shoddy:masterful:0.5]";
-        let cases: &[(&str, usize, &[(usize, &str)])] = &[
+    fn forms_and_their_sections() {
+        let town = "old town with a [church:bridge:0.25] and [a well:a fountain:0.75][ in front::0.6][ behind:0.25] [grey:golden:0.5]";
+        type Case = (&'static str, usize, &'static [(usize, &'static str)]);
+        let cases: &[Case] = &[
             ("test", 10, &[(10, "test")]),
             ("a [b:3]", 10, &[(3, "a "), (10, "a b")]),
             ("a [b: 3]", 10, &[(3, "a "), (10, "a b")]),
             ("a [[[b]]:2]", 10, &[(2, "a "), (10, "a [[b]]")]),
             ("[(a:2):3]", 10, &[(3, ""), (10, "(a:2)")]),
             ("a [b : c : 1] d", 10, &[(1, "a b  d"), (10, "a  c  d")]),
-            ("a[b:[c:d:2]:1]e", 10, &[(1, "abe"), (2, "ace"), (10, "ade")]),
+            ("v[w:[x:y:3]:2]z", 10, &[(2, "vwz"), (3, "vxz"), (10, "vyz")]),
             ("a [unbalanced", 10, &[(10, "a [unbalanced")]),
             ("a [b:.5] c", 10, &[(5, "a  c"), (10, "a b c")]),
-            ("((a][:b:c [d:3]", 10, &[(3, "((a][:b:c "), (10, "((a][:b:c d")]),
+            ("((p][:q:r [s:4]", 10, &[(4, "((p][:q:r "), (10, "((p][:q:r s")]),
             ("[a|(b:1.1)]", 3, &[(1, "a"), (2, "(b:1.1)"), (3, "a")]),
-            ("[fe|]male", 3, &[(1, "female"), (2, "male"), (3, "female")]),
+            ("[un|]lit", 3, &[(1, "unlit"), (2, "lit"), (3, "unlit")]),
+            ("[un|||]lit", 5, &[(1, "unlit"), (2, "lit"), (3, "lit"), (4, "lit"), (5, "unlit")]),
             (
-                "[fe|||]male",
-                5,
-                &[(1, "female"), (2, "male"), (3, "male"), (4, "male"), (5, "female")],
-            ),
-            (
-                landscape,
+                town,
                 100,
                 &[
-                    (25, "fantasy landscape with a mountain and an oak in foreground shoddy"),
-                    (
-                        50,
-                        "fantasy landscape with a lake and an oak in foreground in background shoddy",
-                    ),
-                    (
-                        60,
-                        "fantasy landscape with a lake and an oak in foreground in background masterful",
-                    ),
-                    (75, "fantasy landscape with a lake and an oak in background masterful"),
-                    (
-                        100,
-                        "fantasy landscape with a lake and a christmas tree in background masterful",
-                    ),
+                    (25, "old town with a church and a well in front grey"),
+                    (50, "old town with a bridge and a well in front behind grey"),
+                    (60, "old town with a bridge and a well in front behind golden"),
+                    (75, "old town with a bridge and a well behind golden"),
+                    (100, "old town with a bridge and a fountain behind golden"),
                 ],
             ),
         ];

@@ -27,6 +27,7 @@ use crate::catalogue::Known;
 use crate::encode::{Format, QUALITY, encode};
 use crate::infotext::Record;
 use crate::inpaint::Placement;
+use crate::output::say;
 use crate::plan::ImagePlan;
 use crate::{fingerprint, interrupt, output, whole};
 
@@ -129,7 +130,7 @@ pub(crate) fn run(
     let summary = Summary::new(entries, inputs.len(), started.elapsed(), settings);
     whole::write(&out.join("summary.json"), summary.json()?.as_bytes())?;
     whole::write(&out.join("index.html"), sheet::html(&summary).as_bytes())?;
-    println!("{}", summary.line(out));
+    say!("{}", summary.line(out))?;
     if interrupt::requested() {
         anyhow::bail!("{} of {} images were made", summary.succeeded(), inputs.len());
     }
@@ -319,7 +320,8 @@ impl Progress {
         self.bars.suspend(|| match &entry.outcome {
             Outcome::Done { file, .. } => {
                 let line = format!("{file}  {:.1} s  {}", entry.seconds, entry.model);
-                println!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
+                // The images are what counts, and summary.json says it all again.
+                let _ = say!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
             }
             Outcome::Failed { error } => {
                 eprintln!("[{done}/{all}] {}", one_line(&format!("{}: {error}", entry.input)));

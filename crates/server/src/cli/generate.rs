@@ -19,6 +19,7 @@ use super::{MachineArgs, ModelArgs};
 use crate::encode::{self, Format, encode};
 use crate::infotext::Record;
 use crate::inpaint::{BLUR, Canvas};
+use crate::output::say;
 use crate::plan::{ImagePlan, StoredMask};
 use crate::{batch, fingerprint, interrupt, output, whole};
 
@@ -47,11 +48,11 @@ pub(super) struct Generate {
     model: Option<String>,
 
     /// What the image shows
-    #[arg(long, short, required_unless_present = "from")]
+    #[arg(long, short, required_unless_present = "from", allow_hyphen_values = true)]
     prompt: Option<String>,
 
     /// What the image should not show
-    #[arg(long, short)]
+    #[arg(long, short, allow_hyphen_values = true)]
     negative: Option<String>,
 
     /// Make it as this image was made (png, jpeg, webp), but for what is given
@@ -254,7 +255,7 @@ impl Generate {
             let texts = Record::new(made, Some(hash.clone()), precision).texts()?;
             let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
             whole::write(&path, &encode(&image, format, encode::QUALITY, &texts)?)?;
-            println!("{}", path.display());
+            say!("{}", path.display())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -21,10 +21,11 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use diffusion_engine::{Options, Precision, Runtime};
+use diffusion_engine::{Precision, Runtime};
 
 use crate::catalogue::Catalogue;
 use crate::config::ByteSize;
+use crate::machine;
 
 /// A self-hosted Stable Diffusion server in one binary
 #[derive(Debug, Parser)]
@@ -102,6 +103,7 @@ struct MachineArgs {
     threads: Option<NonZeroUsize>,
 
     /// The most memory that a model and its work may take, for instance 6GB; work that needs more is refused
+    /// [default: nine tenths of what the machine has]
     #[arg(long, value_name = "SIZE", env = "DIFFUSION_SERVER_MEMORY")]
     memory: Option<ByteSize>,
 
@@ -117,12 +119,8 @@ impl MachineArgs {
 
     /// With these numbers where none are asked for.
     fn runtime_in(&self, precision: Precision) -> anyhow::Result<Runtime> {
-        Ok(Runtime::new(Options {
-            threads: self.threads,
-            memory_limit: self.memory.map(|size| size.0),
-            precision: self.precision.unwrap_or(precision),
-            ..Options::default()
-        })?)
+        let precision = self.precision.unwrap_or(precision);
+        Ok(Runtime::new(machine::options(self.threads, self.memory, precision))?)
     }
 }
 

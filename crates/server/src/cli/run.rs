@@ -29,11 +29,11 @@ pub(super) struct Run {
     images: Vec<PathBuf>,
 
     /// Prompt to draw from (repeatable) [default: four prompts]
-    #[arg(long, short)]
+    #[arg(long, short, allow_hyphen_values = true)]
     prompt: Vec<String>,
 
     /// What the images should not show
-    #[arg(long, short, default_value = "")]
+    #[arg(long, short, default_value = "", allow_hyphen_values = true)]
     negative: String,
 
     /// Model to draw from, by name or folder (repeatable) [default: the models in the binary and in --models-dir]

@@ -15,6 +15,7 @@ use crate::dataset;
 use crate::housekeeping;
 use crate::http::{self, AppState, Hosts, Keyring, Links, Parts, Room};
 use crate::live::Live;
+use crate::output::say;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
 use crate::supervisor::{Listeners, Supervisor, WorkerCommand};
@@ -106,7 +107,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         body_room: Room::new(limits.all_bodies_bytes.0),
         stopping: stopping.clone(),
     });
-    println!("listening on http://{bound}");
+    // A server whose output nobody takes still serves.
+    let _ = say!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
     worker.await.context("the supervisor broke down")

@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod keyring;
 mod observe;
+mod once;
 mod open_files;
 mod openai;
 mod original;

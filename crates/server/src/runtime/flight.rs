@@ -75,7 +75,8 @@ impl Flight {
         self.keep(sample)
     }
 
-    fn keep(&mut self, sample: Sample) -> Stage {
+    /// Takes the sample back. Gives what is next.
+    pub(super) fn keep(&mut self, sample: Sample) -> Stage {
         let stage = if sample.is_done() { Stage::Finish } else { Stage::Step };
         self.sample = Some(sample);
         stage

@@ -84,6 +84,6 @@ pub(crate) enum FailureKind {
     Load,
     /// The model cannot carry out this plan, now or later.
     Refused,
-    /// The engine broke down over the batch that this image was in.
+    /// The engine broke down over this image, which was alone.
     Panicked,
 }

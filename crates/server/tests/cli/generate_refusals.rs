@@ -158,3 +158,10 @@ fn what_is_asked_of_prompts_and_noise_in_vain_is_named() {
     execute(&place, &["--variation-seed", "1", "--variation-strength", "1.5"])
         .refused(&["variation_strength 1.5", "from 0 to 1"]);
 }
+
+#[test]
+fn what_the_machine_has_no_memory_for_is_refused() {
+    let place = Place::new();
+    let huge = ["--width", "8192", "--height", "8192", "--memory"];
+    execute(&place, &[&huge[..], &["1GB"]].concat()).refused(&["memory", "MiB"]);
+}

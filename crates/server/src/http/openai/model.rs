@@ -1,13 +1,13 @@
 //! `/v1/models`, and which model a request means.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use diffusion_engine::ModelInfo;
 use diffusion_jobs::Error;
 use serde::Serialize;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 use super::error::Refusals;

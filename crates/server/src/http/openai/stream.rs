@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -26,7 +27,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::{Usage, size};
-use super::error::Refusal;
+use super::error::{NOT_MADE, Refusal};
 use super::fields::{Background, OutputFormat, Quality};
 use super::files::read;
 use super::job::{Asked, Way, outcome};
@@ -193,11 +194,8 @@ impl Teller {
             self.waiting.push_back(event(&completed));
         }
         for why in outcome.failures {
-            self.waiting.push_back(failed(Problem::new(
-                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-                super::error::NOT_MADE,
-                why,
-            )));
+            let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, NOT_MADE, why);
+            self.waiting.push_back(failed(problem));
         }
         Ok(())
     }

@@ -106,10 +106,7 @@ pub(in crate::http) async fn output(
     headers: HeaderMap,
 ) -> Result<Response> {
     let Job { id, .. } = visible(&state, identity, id).await?;
-    let images = state.database.job_images(id).await?;
-    let image = images.into_iter().find(|image| image.output_name == name);
-    let image =
-        image.ok_or_else(|| Problem::not_found(format!("job {id} has no image {name:?}")))?;
+    let image = state.database.job_image_named(id, &name).await?;
     send(&state, &image, (Format::Png, QUALITY), &headers).await
 }
 
