@@ -18,12 +18,12 @@ fn post(server: &Server, name: &str) {
 fn an_interrupted_call_answers_with_what_is_done() {
     let server = Server::start(&[]);
     post(&server, "interrupt");
-    let native = submitted(&server, &crate::jobs::long(json!({})));
+    let native = submitted(&server, &crate::jobs::small(json!({"steps": 900})));
     thread::scope(|scope| {
         let call = waiting(
             scope,
             &server,
-            small(json!({"force_task_id": "t", "n_iter": 40, "steps": 60})),
+            small(json!({"force_task_id": "t", "n_iter": 40, "steps": 20})),
         );
         let job = running(&server, "t", 1);
         let path = crate::jobs::path(&job);
@@ -73,8 +73,7 @@ fn a_skipped_image_is_left_out() {
     post(&server, "skip");
     thread::scope(|scope| {
         // The first image of two is skipped, and the second is made.
-        let body = long(json!({"force_task_id": "t", "n_iter": 2, "steps": 200, "width": 128,
-            "height": 128}));
+        let body = small(json!({"force_task_id": "t", "n_iter": 2, "steps": 100}));
         let call = waiting(scope, &server, body);
         running(&server, "t", 1);
         post(&server, "skip");
