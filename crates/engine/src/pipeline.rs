@@ -1,12 +1,14 @@
 //! The way from a plan to pixels: `begin`, `step`, `finish`; [`generate`] is the three in a loop.
 //!
-//! Reference: diffusers' `StableDiffusionPipeline` and `StableDiffusionImg2ImgPipeline`, with
-//! their order of random draws: the VAE's posterior, the initial noise, then the steps' own.
+//! Reference: diffusers' `StableDiffusionPipeline`, `StableDiffusionImg2ImgPipeline` and
+//! `StableDiffusionInpaintPipeline`, with their order of random draws: the VAE's posterior, the
+//! initial noise, for inpainting another posterior, then the steps' own.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::images::{RgbImage, from_unit, to_unit};
+use crate::inpaint::{Initial, Kept};
 use crate::model::Model;
 use crate::models::{Conditioning, Posterior, guidance_embedding};
 use crate::noise::Generator;
@@ -24,7 +26,7 @@ use crate::{Error, Result};
 pub fn generate(
     model: &Model,
     plan: &Plan,
-    initial: Option<&RgbImage>,
+    initial: Option<&Initial>,
     mut on_step: impl FnMut(&Sample) -> ControlFlow<()>,
 ) -> Result<RgbImage> {
     let mut sample = model.begin(plan, initial)?;
@@ -42,23 +44,41 @@ pub fn generate(
 
 impl Model {
     /// The sample before its first step. Image-to-image takes an `initial` image of the plan's
-    /// size, and only then.
+    /// size, inpainting a mask with it, and nothing else does.
     ///
     /// # Errors
-    /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it.
-    pub fn begin(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<Sample> {
+    /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it
+    /// or leaves nothing to repaint.
+    pub fn begin(&self, plan: &Plan, initial: Option<&Initial>) -> Result<Sample> {
         self.check(plan)?;
-        check_initial(plan, initial)?;
+        Initial::check(initial, plan)?;
         let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
         let conditioning = self.condition(plan, &mut warnings)?;
         let count = self.latent_len(plan);
+        let mut kept = None;
         let (begin, latent) = match (initial, plan.strength) {
-            (Some(image), Some(strength)) => {
+            (Some(Initial { image, mask }), Some(strength)) => {
                 let begin = begin_index(plan.steps, strength, scheduler.order())?;
                 let clean = self.encode(image, &mut noise);
-                (begin, scheduler.add_noise(begin, &clean, &noise.randn(count)))
+                let initial_noise = noise.randn(count);
+                let latent = match mask {
+                    None => scheduler.add_noise(begin, &clean, &initial_noise),
+                    Some(mask) => {
+                        // The reference encodes the picture without the masked part, for UNets
+                        // that look at it. Nothing else here depends on that draw.
+                        noise.randn(count);
+                        let kept = kept.insert(Kept::new(
+                            mask,
+                            self.info.vae.scale(),
+                            clean,
+                            initial_noise,
+                        )?);
+                        kept.begin(&*scheduler, begin, plan)
+                    }
+                };
+                (begin, latent)
             }
             _ => {
                 let sigma = scheduler.init_noise_sigma();
@@ -73,6 +93,7 @@ impl Model {
             clean: None,
             state,
             noise,
+            kept,
             scheduler,
             conditioning,
             warnings,
@@ -135,9 +156,14 @@ impl Model {
                     *u += scale * (c - *u);
                 }
             }
-            let Sample { scheduler, state, latent, clean, noise, .. } = sample;
-            *clean = Some(scheduler.clean(state.step, latent, &output));
+            let Sample { scheduler, state, latent, clean, noise, kept, .. } = sample;
+            let mut predicted = scheduler.clean(state.step, latent, &output);
             scheduler.step(state, &output, latent, noise)?;
+            if let Some(kept) = kept {
+                kept.put_back(&**scheduler, state.step, latent);
+                kept.put_back_clean(&mut predicted);
+            }
+            *clean = Some(predicted);
         }
         Ok(())
     }
@@ -249,19 +275,4 @@ impl Model {
         latent.iter_mut().for_each(|v| *v *= self.info.vae.scaling_factor);
         latent
     }
-}
-
-/// An initial image is there exactly where the plan has a strength, and of the plan's size.
-fn check_initial(plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
-    let size = (plan.width, plan.height);
-    let message = match (initial.map(RgbImage::dimensions), plan.strength) {
-        (None, None) => return Ok(()),
-        (Some(found), Some(_)) if found == size => return Ok(()),
-        (Some((width, height)), Some(_)) => {
-            format!("an initial image of {width}×{height} for a plan of {}×{}", size.0, size.1)
-        }
-        (Some(_), None) => "an initial image without a strength".to_owned(),
-        (None, Some(_)) => "a strength without an initial image".to_owned(),
-    };
-    Err(Error::Invalid(message))
 }

@@ -118,6 +118,10 @@ impl Plan {
             let message = format!("{strength}: above 0, up to 1, is needed");
             return Err(Error::plan("strength", message));
         }
+        if self.inpaint.is_some() && self.strength.is_none() {
+            let message = "takes an initial image, and so a strength";
+            return Err(Error::plan("inpaint", message));
+        }
         for (name, text) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {
                 let message = format!("has {} bytes; {MAX_PROMPT_BYTES} are allowed", text.len());
@@ -165,6 +169,7 @@ mod tests {
             (Plan { guidance: f64::NAN, ..plan() }, "guidance NaN"),
             (Plan { strength: Some(0.0), ..plan() }, "strength 0"),
             (Plan { strength: Some(1.5), ..plan() }, "strength 1.5"),
+            (Plan { inpaint: Some(MaskedStart::Image), ..plan() }, "inpaint takes"),
             (Plan { prompt: "x".repeat(100_000), ..plan() }, "prompt"),
         ] {
             let message = broken.check(8).unwrap_err().to_string();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::build_identity;
+use crate::inpaint::Kept;
 use crate::model::Model;
 use crate::models::Conditioning;
 use crate::noise::Generator;
@@ -28,6 +29,8 @@ pub struct Sample {
     pub(crate) clean: Option<Vec<f32>>,
     pub(crate) state: State,
     pub(crate) noise: Generator,
+    /// For inpainting.
+    pub(crate) kept: Option<Kept>,
     pub(crate) scheduler: Box<dyn Scheduler>,
     /// The negative prompt's (with guidance only), then the prompt's.
     pub(crate) conditioning: Vec<Arc<Conditioning>>,
@@ -45,6 +48,7 @@ struct Saved {
     latent: Vec<f32>,
     state: State,
     noise: Generator,
+    kept: Option<Kept>,
 }
 
 impl Sample {
@@ -99,6 +103,7 @@ impl Sample {
             latent: self.latent.clone(),
             state: self.state.clone(),
             noise: self.noise.clone(),
+            kept: self.kept.clone(),
         };
         postcard::to_stdvec(&saved).map_err(|e| Error::Invalid(format!("saving a sample: {e}")))
     }
@@ -118,10 +123,16 @@ impl Sample {
         if saved.model != model.fingerprint {
             return Err(broken("begun on another model, or at another precision"));
         }
-        let Saved { plan, latent, state, noise, .. } = saved;
+        let Saved { plan, latent, state, noise, kept, .. } = saved;
         model.check(&plan)?;
         if latent.len() != model.latent_len(&plan) {
             return Err(broken("its latent does not fit the model"));
+        }
+        let (height, width) = model.info.latent_size(plan.width, plan.height);
+        if kept.is_some() != plan.inpaint.is_some()
+            || kept.as_ref().is_some_and(|kept| !kept.fits(latent.len(), height * width))
+        {
+            return Err(broken("its mask does not fit its plan"));
         }
         let scheduler = schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?;
         if state.step > scheduler.timesteps().len() {
@@ -140,6 +151,7 @@ impl Sample {
             clean: None,
             state,
             noise,
+            kept,
             scheduler,
             conditioning,
             warnings,

@@ -15,6 +15,7 @@ pub mod models;
 pub mod queue;
 pub mod records;
 pub mod request;
+mod settings;
 mod settle;
 pub mod work;
 

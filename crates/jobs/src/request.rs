@@ -172,6 +172,8 @@ pub struct Request {
 
 /// Images that one job may have.
 pub const MOST_IMAGES: usize = 1000;
+/// Deviation in pixels by which a mask may be softened.
+pub const MOST_BLUR: f64 = 256.0;
 /// Steps that one image may have.
 pub const MOST_STEPS: u32 = 1000;
 
@@ -250,9 +252,10 @@ impl Request {
             ));
         }
         if let Some(mask) = &self.mask
-            && !(0.0..=256.0).contains(&mask.inpaint.blur)
+            && !(0.0..=MOST_BLUR).contains(&mask.inpaint.blur)
         {
-            return wrong("mask_blur", "0 to 256 pixels are possible");
+            let message = format!("{}: 0 to {MOST_BLUR} pixels are possible", mask.inpaint.blur);
+            return Err(Error::field("mask_blur", message));
         }
         if let Some((_, part)) = self.variation
             && !(0.0..=1.0).contains(&part)

@@ -13,6 +13,7 @@ mod fingerprint;
 mod housekeeping;
 mod http;
 mod infotext;
+mod inpaint;
 mod interrupt;
 mod live;
 mod output;

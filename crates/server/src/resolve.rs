@@ -22,6 +22,7 @@ use crate::batch::{Draws, output_names, random_seed};
 use crate::catalogue::Known;
 use crate::config::Config;
 use crate::dataset::{self, Picture, Pictures, Shelf, usable};
+use crate::inpaint::repaints;
 use crate::plan::{ImagePlan, StoredMask};
 
 /// Steps where none are asked for.
@@ -139,6 +140,19 @@ impl Resolver {
             priority: request.priority,
             images: stored.collect::<Result<_>>()?,
         })
+    }
+
+    /// The model of this name, or the one that is taken where none is named: what it is called, and
+    /// what its configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Field`]: there is no such model, or it cannot be used; the database.
+    pub(crate) async fn model(&self, name: Option<&str>) -> Result<(String, Arc<ModelInfo>)> {
+        let models = name.map(str::to_owned).into_iter().collect();
+        let request = Request { models, ..Request::new(Kind::TextToImage, Vec::new()) };
+        let found = self.models(&request).await?.pop();
+        let found = found.ok_or_else(|| Error::field("models", "no model is available"))?;
+        Ok((found.name, found.info))
     }
 
     /// The models that are named, or those that are drawn from.
@@ -265,6 +279,18 @@ impl Resolver {
     /// The part that is repainted, its picture stored.
     async fn mask(&self, mask: &Mask) -> Result<StoredMask> {
         let stored = self.one(&mask.picture, "mask").await?;
+        let picture = self.artifacts.get(FileKind::Input, &stored.sha256).await?;
+        let invert = mask.inpaint.invert;
+        let seen = tokio::task::spawn_blocking(move || {
+            decode(&picture, &Limits::default()).is_ok_and(|mask| repaints(&mask, invert))
+        });
+        if !seen.await.unwrap_or(false) {
+            let (kept, repainted) = if invert { ("white", "black") } else { ("black", "white") };
+            let message = format!(
+                "there is nothing to repaint: it is all {kept}, and {repainted} is repainted"
+            );
+            return Err(Error::field("mask", message));
+        }
         Ok(StoredMask { picture: stored.sha256, inpaint: mask.inpaint })
     }
 
@@ -468,6 +494,10 @@ fn record(
         "priority": request.priority,
         "mask": mask,
         "resize": request.resize,
+        "syntax": match request.syntax {
+            Syntax::Plain => "plain",
+            Syntax::A1111 => "a1111",
+        },
         "clip_skip": request.clip_skip,
         "variation": request.variation.map(|(seed, strength)| Variation { seed, strength }),
         "dialect": request.dialect.name(),

@@ -78,6 +78,14 @@ impl Limits {
 /// [`Error::Image`] when the format is unknown, the file is broken or cut off, or a limit is
 /// exceeded. Sizes are checked against the header, before any pixel is allocated.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
+    let (decoded, orientation) = read(bytes, limits)?;
+    let mut upright = DynamicImage::ImageRgb8(flatten::to_rgb8(decoded));
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
+}
+
+/// The pixels of a file as they are stored, and how they are to be turned.
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(DynamicImage, Orientation)> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = format_of(bytes)?;
     match format {
@@ -109,9 +117,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
     // Broken metadata is no reason to refuse a picture whose pixels are fine.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| explain(format, &error))?;
-    let mut upright = DynamicImage::ImageRgb8(flatten::to_rgb8(decoded));
-    upright.apply_orientation(orientation);
-    Ok(upright.into_rgb8())
+    Ok((decoded, orientation))
 }
 
 /// Reads and decodes the picture at `path`, as [`decode`] does.

@@ -26,6 +26,7 @@ use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
 use crate::encode::{Format, QUALITY, encode};
 use crate::infotext::Record;
+use crate::inpaint::Placement;
 use crate::plan::ImagePlan;
 use crate::{fingerprint, interrupt, output, whole};
 
@@ -234,7 +235,7 @@ fn make(
     let shown = encode_png(&picture, &[])?;
     whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
     let plan = plan(task, settings, picture.dimensions());
-    let image = generate(model, &plan, Some(&picture), |sample| {
+    let image = generate(model, &plan, Some(&picture.into()), |sample| {
         if sample.progress().0 == 0 {
             sample.warnings().iter().for_each(|warning| progress.warn(warning));
         }
@@ -274,15 +275,7 @@ fn prepare(picture: &RgbImage, model: &Model, settings: &Settings) -> Result<Rgb
             resize(picture, width, height)
         }
         Fitting::Crop => {
-            let scale = (f64::from(width) / f64::from(from_width))
-                .max(f64::from(height) / f64::from(from_height));
-            let seen =
-                |side: u32, from: u32| ((f64::from(side) / scale).round() as u32).clamp(1, from);
-            let (wide, high) = (seen(width, from_width), seen(height, from_height));
-            let (left, top) = ((from_width - wide) / 2, (from_height - high) / 2);
-            let middle =
-                RgbImage::from_fn(wide, high, |x, y| *picture.get_pixel(left + x, top + y));
-            resize(&middle, width, height)
+            Placement::new(Resize::Crop, picture.dimensions(), (width, height)).apply(picture)
         }
     }
 }

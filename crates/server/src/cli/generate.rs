@@ -5,17 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file, resize};
-use diffusion_engine::{Model, Plan, SchedulerKind, generate};
+use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file};
+use diffusion_engine::{Initial, MaskedStart, Model, Plan, SchedulerKind, generate};
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::request::Resize;
+use diffusion_jobs::request::{Fill, Inpaint, MOST_BLUR, Resize};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::again::Again;
 use super::{MachineArgs, ModelArgs};
 use crate::encode::{self, Format, encode};
 use crate::infotext::Record;
-use crate::plan::ImagePlan;
+use crate::inpaint::{BLUR, Canvas};
+use crate::plan::{ImagePlan, StoredMask};
 use crate::{batch, fingerprint, interrupt, output, whole};
 
 /// Make images from a prompt, or from a prompt and a picture
@@ -27,6 +28,7 @@ Examples:
       --negative 'people' --scheduler dpmpp-2m-karras --steps 25 --seed 7 --count 4 -o lighthouse.png
   diffusion-server generate --prompt 'a lighthouse' --precision int8
   diffusion-server generate --init-image photo.jpg --strength 0.6 --prompt 'in watercolour' -o out.png
+  diffusion-server generate --init-image photo.jpg --mask mask.png --prompt 'a red door' -o out.png
 
   diffusion-server generate --from lighthouse.png --seed 8 -o another.webp
 
@@ -94,10 +96,65 @@ pub(super) struct Generate {
     output: Option<PathBuf>,
 
     #[command(flatten)]
+    repaint: MaskArgs,
+
+    #[command(flatten)]
     models: ModelArgs,
 
     #[command(flatten)]
     machine: MachineArgs,
+}
+
+/// The part of the picture that is repainted.
+#[derive(Debug, Args)]
+struct MaskArgs {
+    /// Repaint only what is white in this picture, which is brought to the size of --init-image;
+    /// what is black stays as it is
+    #[arg(long, value_name = "FILE", requires = "init_image")]
+    mask: Option<PathBuf>,
+
+    /// Soften the edge of the mask by so many pixels of the picture: the deviation of a Gaussian
+    /// blur, 0 to 256
+    #[arg(
+        long, value_name = "PIXELS", default_value_t = BLUR, value_parser = blur, requires = "mask"
+    )]
+    mask_blur: f64,
+
+    /// Repaint what is black in the mask, and leave what is white
+    #[arg(long, requires = "mask")]
+    mask_invert: bool,
+
+    /// Draw only the masked part, with so many pixels around it, at the image's full size, and
+    /// paste it into the picture; the result has the picture's own size
+    #[arg(long, value_name = "PIXELS", requires = "mask")]
+    mask_padding: Option<u32>,
+}
+
+fn blur(text: &str) -> Result<f64, String> {
+    let pixels = text.parse().ok().filter(|pixels| (0.0..=MOST_BLUR).contains(pixels));
+    pixels.ok_or_else(|| format!("0 to {MOST_BLUR} pixels are possible"))
+}
+
+impl MaskArgs {
+    /// The mask, and how it is used.
+    fn read(&self) -> anyhow::Result<Option<(RgbImage, StoredMask)>> {
+        let Some(path) = &self.mask else { return Ok(None) };
+        let inpaint = Inpaint {
+            invert: self.mask_invert,
+            blur: self.mask_blur,
+            fill: Fill::Original,
+            only_masked: self.mask_padding,
+        };
+        let (mask, picture) = read(path)?;
+        Ok(Some((mask, StoredMask { picture, inpaint })))
+    }
+}
+
+/// A picture, and the SHA-256 of its file.
+fn read(path: &Path) -> anyhow::Result<(RgbImage, String)> {
+    let bytes = read_file(path, &Limits::default())?;
+    let picture = decode(&bytes, &Limits::default());
+    Ok((picture.with_context(|| path.display().to_string())?, sha256(&bytes)))
 }
 
 impl Generate {
@@ -113,14 +170,8 @@ impl Generate {
         };
         let runtime = self.machine.runtime_in(again.precision())?;
         let model = Model::open(&runtime, &known.source)?;
-        let bytes = self.init_image.as_ref().map(|path| read_file(path, &Limits::default()));
-        let bytes = bytes.transpose()?;
-        let picture = bytes
-            .as_ref()
-            .map(|bytes| decode(bytes, &Limits::default()))
-            .transpose()
-            .with_context(|| self.init_image.clone().unwrap_or_default().display().to_string())?;
-        let input = bytes.map(|bytes| sha256(&bytes));
+        let (picture, input) = self.init_image.as_deref().map(read).transpose()?.unzip();
+        let mask = self.repaint.read()?;
 
         let base = again.plan(picture.is_some())?;
         let (width, height) = self.size(&model, picture.as_ref(), base.size)?;
@@ -136,7 +187,7 @@ impl Generate {
             strength: picture.as_ref().map(|_| self.strength.unwrap_or(base.strength)),
             text: base.text,
             variation: base.variation,
-            inpaint: None,
+            inpaint: mask.as_ref().map(|_| MaskedStart::Image),
         };
         model.check(&first)?;
         let hash = fingerprint::of(&known.source)?;
@@ -145,17 +196,26 @@ impl Generate {
             eprintln!("warning: {}", output::one_line(&warning));
         }
 
-        let initial = picture.map(|picture| resize(&picture, width, height)).transpose()?;
+        let canvas = picture.map(|picture| {
+            let mask = mask.as_ref().map(|(mask, stored)| (mask, stored.inpaint));
+            Canvas::new(picture, mask, Resize::Stretch, (width, height))
+        });
+        let canvas = canvas.transpose()?;
+        let initial = canvas.as_ref().map(Canvas::initial).transpose()?;
         for i in 0..u64::from(self.count) {
             let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
             let path = self.path(&known.name, plan.seed);
-            let image = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
+            let drawn = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
+            let image = match &canvas {
+                Some(canvas) => canvas.finish(drawn)?,
+                None => drawn,
+            };
             let made = ImagePlan {
                 model: known.name.clone(),
                 folder: None,
                 input: input.clone(),
                 resize: Resize::Stretch,
-                mask: None,
+                mask: mask.as_ref().map(|(_, stored)| stored.clone()),
                 plan,
             };
             let texts = Record::new(made, Some(hash.clone()), precision).texts()?;
@@ -198,7 +258,7 @@ impl Generate {
         &self,
         model: &Model,
         plan: &Plan,
-        initial: Option<&RgbImage>,
+        initial: Option<&Initial>,
         warn: bool,
     ) -> anyhow::Result<RgbImage> {
         let style = ProgressStyle::with_template("seed {msg} {wide_bar} {pos}/{len} steps {eta}")?;

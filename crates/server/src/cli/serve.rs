@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigArgs};
 use crate::dataset;
 use crate::housekeeping;
-use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
+use crate::http::{self, AppState, Hosts, Keyring, Links, Parts, Room};
 use crate::live::Live;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
@@ -64,6 +64,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let live = Arc::new(Live::default());
     let pace = Arc::new(Pace::default());
+    let links = Links::open(&database).await?;
     let hosts = match keys_demanded {
         true => Hosts::Any,
         false => Hosts::known(bound, &config.server.hosts),
@@ -100,6 +101,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         hosts,
         keys_demanded,
         keyring: Keyring::new(limits.requests_per_minute),
+        links,
         body_room: Room::new(limits.all_bodies_bytes.0),
         stopping: stopping.clone(),
     });

@@ -8,6 +8,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::AppState;
 use super::error::Details;
+use super::openai;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -18,10 +19,11 @@ use super::error::Details;
             demands API keys takes them as `Authorization: Bearer KEY`, as the password of HTTP \
             Basic, or as `X-API-Key: KEY`; others accept any credential."
     ),
-    components(schemas(Details)),
+    components(schemas(Details, openai::Refusal)),
     modifiers(&Security),
     security((), ("bearer" = []), ("basic" = []), ("key" = [])),
     tags(
+        (name = "openai", description = "OpenAI's Images API, for its clients; errors have its shape"),
         (name = "original", description = "What the first diffusion-server offered"),
         (name = "jobs", description = "Making images"),
         (name = "images", description = "The images that jobs draw from"),

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::v1::{images, jobs, keys, models, png_info};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe, original, page};
+use super::{AppState, Problem, body, cors, docs, guard, health, observe, openai, original, page};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
@@ -30,6 +30,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes.bytes()))
         .layer(from_fn_with_state(state.clone(), guard::check_host))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(openai::shape))
         .layer(from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }
@@ -58,6 +59,7 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(png_info::png_info))
         .routes(routes!(models::list, models::add))
         .routes(routes!(models::get, models::edit, models::remove))
+        .merge(openai::routes())
 }
 
 /// What pages of any site may call, as they may in the original.

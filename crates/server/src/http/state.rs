@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::Room;
 use super::guard::Hosts;
 use super::keyring::Keyring;
+use super::openai::Links;
 use crate::config::Config;
 use crate::live::Live;
 use crate::pace::Pace;
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) keys_demanded: bool,
     /// The keys that were used lately.
     pub(crate) keyring: Keyring,
+    /// Addresses of images that need no key.
+    pub(crate) links: Links,
     /// Room for the bodies of requests.
     pub(crate) body_room: Room,
     /// Cancelled once the server stops: streams without an end of their own end then.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::images::{Limits, RgbImage, decode, encode_png, resize};
+use diffusion_engine::images::{RgbImage, encode_png};
 use diffusion_engine::{Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
@@ -23,6 +23,7 @@ use crate::catalogue::Catalogue;
 use crate::failpoints::reach;
 use crate::fingerprint::Fingerprints;
 use crate::infotext::Record;
+use crate::inpaint::Canvas;
 use crate::plan::ImagePlan;
 use crate::runtime::{
     Event, Events, Failure, FailureKind, ModelRef, Outcome, Runtime, Task, TaskId,
@@ -116,12 +117,7 @@ impl Images {
         let source = source(&plan, self.models_dir.clone()).await?;
         let initial = match &plan.input {
             None => None,
-            Some(hash) => {
-                let bytes = self.artifacts.get(Kind::Input, hash).await?;
-                let (width, height) = (plan.plan.width, plan.plan.height);
-                let picture = blocking(move || picture(&bytes, width, height)).await?;
-                Some(picture.map_err(|error| Bad::Permanent(error.to_string()))?)
-            }
+            Some(picture) => Some(self.draw_on(&plan, picture, |canvas| canvas.initial()).await?),
         };
         let resume = match attempt.saved_step {
             0 => None,
@@ -140,6 +136,29 @@ impl Images {
         });
         drop(preparing);
         self.follow(attempt, &plan, source, events).await
+    }
+
+    /// Does something with the picture that an image is drawn on. It is made each time that it is
+    /// needed: pictures are large, and many images are in flight.
+    async fn draw_on<T: Send + 'static>(
+        &self,
+        plan: &ImagePlan,
+        picture: &str,
+        work: impl FnOnce(Canvas) -> diffusion_engine::Result<T> + Send + 'static,
+    ) -> Result<T, Bad> {
+        let picture = self.artifacts.get(Kind::Input, picture).await?;
+        let mask = match &plan.mask {
+            None => None,
+            Some(mask) => {
+                Some((self.artifacts.get(Kind::Input, &mask.picture).await?, mask.inpaint))
+            }
+        };
+        let (resize, size) = (plan.resize, (plan.plan.width, plan.plan.height));
+        let done = blocking(move || {
+            let mask = mask.as_ref().map(|(mask, inpaint)| (&**mask, *inpaint));
+            work(Canvas::decode(&picture, mask, resize, size)?)
+        });
+        done.await?.map_err(|error| Bad::Permanent(error.to_string()))
     }
 
     /// Follows an image on the device to its end.
@@ -229,11 +248,17 @@ impl Images {
         image: RgbImage,
         seconds: f64,
     ) -> Result<Verdict, Bad> {
-        let (width, height) = image.dimensions();
         let prompt = &plan.plan.prompt;
         let (whole, precision) = (plan.clone(), self.precision);
         let fingerprints = self.fingerprints.clone();
         let encoding = self.watcher.blame.beside(id(attempt));
+        let image = match &plan.input {
+            Some(picture) if plan.mask.is_some() => {
+                self.draw_on(plan, picture, |canvas| canvas.finish(image)).await?
+            }
+            _ => image,
+        };
+        let (width, height) = image.dimensions();
         let png = blocking(move || {
             // That a model's files have gone meanwhile costs the image nothing but this.
             let hash = fingerprints.of(&source).ok();
@@ -307,11 +332,6 @@ async fn source(plan: &ImagePlan, models_dir: Option<PathBuf>) -> Result<Source,
         }
     });
     found.await?.map_err(|error| Bad::Permanent(format!("{error:#}")))
-}
-
-/// A stored picture at the plan's size.
-fn picture(bytes: &[u8], width: u32, height: u32) -> diffusion_engine::Result<RgbImage> {
-    resize(&decode(bytes, &Limits::default())?, width, height)
 }
 
 /// Runs what would hold up other tasks on a thread of its own.

@@ -235,3 +235,46 @@ fn the_precision_is_told_and_wrong_ones_are_refused() {
     assert_ne!(place.pixels("f32.png"), place.pixels("int8.png"));
     execute(&place, "tiny-sd1", &["--precision", "int4"]).refused(&["--precision", "int8"]);
 }
+
+/// White to the right of the middle.
+fn right_half(place: &Place, name: &str, width: u32, height: u32) {
+    let picture = image::GrayImage::from_fn(width, height, |x, _| {
+        image::Luma([255 * u8::from(x >= width / 2)])
+    });
+    picture.save(place.path(name)).unwrap();
+}
+
+#[test]
+fn a_mask_says_what_is_repainted() {
+    let place = Place::new();
+    place.picture("in.png", 64, 64);
+    right_half(&place, "mask.png", 64, 64);
+    let args = ["--init-image", "in.png", "--mask", "mask.png", "--mask-blur", "0", "--seed", "7"];
+    for (name, more, kept) in
+        [("a.png", &[][..], 0..32), ("b.png", &["--mask-invert"], 32..64), ("c.png", &[], 0..32)]
+    {
+        execute(&place, "tiny-sd1", &[&args[..], more, &["-o", name]].concat()).succeeded();
+        let (before, after) = (place.pixels("in.png"), place.pixels(name));
+        for (x, y, pixel) in after.enumerate_pixels().filter(|(x, ..)| kept.contains(x)) {
+            assert_eq!(pixel, before.get_pixel(x, y), "{x}, {y} of {name}");
+        }
+        assert_ne!(before, after);
+    }
+    assert_eq!(place.read("a.png"), place.read("c.png"));
+    assert_ne!(place.read("a.png"), place.read("b.png"));
+}
+
+#[test]
+fn the_masked_part_alone_is_drawn_into_the_picture() {
+    let place = Place::new();
+    place.picture("in.png", 150, 90);
+    right_half(&place, "mask.png", 150, 90);
+    let args = ["--init-image", "in.png", "--mask", "mask.png", "--mask-padding", "5"];
+    execute(&place, "tiny-sd1", &[&args[..], &["-o", "out.png"]].concat()).succeeded();
+    let (before, after) = (place.pixels("in.png"), place.pixels("out.png"));
+    assert_eq!(after.dimensions(), (150, 90));
+    // The mask is softened where nothing else is asked for.
+    let kept = after.enumerate_pixels().filter(|(x, ..)| *x < 75 - 16);
+    assert!(kept.into_iter().all(|(x, y, pixel)| pixel == before.get_pixel(x, y)));
+    assert_ne!(before, after);
+}

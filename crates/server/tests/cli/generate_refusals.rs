@@ -82,6 +82,22 @@ fn pictures_that_are_none_are_named() {
 }
 
 #[test]
+fn masks_that_do_not_fit_are_named() {
+    let place = Place::new();
+    place.picture("in.png", 64, 64);
+    execute(&place, &["--mask", "in.png"]).refused(&["required", "--init-image"]);
+    execute(&place, &["--init-image", "in.png", "--mask-invert"]).refused(&["required", "--mask"]);
+    let with = |more: &[&str]| execute(&place, &[&["--init-image", "in.png"], more].concat());
+    with(&["--mask", "no-such.png"]).refused(&["no-such.png"]);
+    with(&["--mask", "in.png", "--mask-blur", "257"]).refused(&["--mask-blur", "0 to 256"]);
+    with(&["--mask", "in.png", "--mask-blur", "NaN"]).refused(&["--mask-blur"]);
+    with(&["--mask", "in.png", "--mask-padding", "-1"]).refused(&[]);
+    image::GrayImage::new(64, 64).save(place.path("black.png")).unwrap();
+    with(&["--mask", "black.png"]).refused(&["nothing to repaint"]);
+    with(&["--mask", "black.png", "--mask-padding", "8"]).refused(&["nothing to repaint"]);
+}
+
+#[test]
 fn too_little_memory_is_told_with_what_is_needed() {
     let place = Place::new();
     execute(&place, &["--memory", "1MB"]).refused(&["the memory limit is 1 MiB"]);

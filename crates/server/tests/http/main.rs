@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod limits;
 mod models;
+mod openai;
 mod original;
 mod page;
 mod png_info;

@@ -137,6 +137,14 @@ fn what_is_not_valid_is_refused_by_field() {
         (json!({"count": 1001}), "count"),
         (json!({"prompt": null, "prompts": vec!["a"; 600], "count": 2}), "count"),
         (json!({"priority": "highest"}), "priority"),
+        (json!({"mask": "a"}), "mask"),
+        (json!({"mask_padding": 8}), "mask_padding"),
+        (json!({"mask_fill": "white"}), "mask_fill"),
+        (json!({"resize": "shrink"}), "resize"),
+        (json!({"syntax": "c++"}), "syntax"),
+        (json!({"clip_skip": -1}), "clip_skip"),
+        (json!({"variation_seed": 1}), "variation_seed"),
+        (json!({"variation_seed": 1, "variation_strength": 2}), "variation_strength"),
     ] {
         let details = server.post(JOBS, &small(wrong.clone())).problem(422);
         assert_eq!(details["field"], field, "{} of {wrong}", details["detail"]);
