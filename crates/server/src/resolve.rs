@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, fit};
 use diffusion_engine::{
-    MaskedStart, ModelInfo, Options, Plan, PromptSyntax, Runtime, SchedulerKind, Source,
-    TextOptions, Variation,
+    ModelInfo, Options, Plan, PromptSyntax, Runtime, SchedulerKind, Source, TextOptions, Variation,
 };
 use diffusion_jobs::artifacts::Kind as FileKind;
-use diffusion_jobs::request::{Fill, Input, Kind, MOST_IMAGES, Mask, Syntax};
+use diffusion_jobs::request::{Input, Kind, MOST_IMAGES, Mask, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
@@ -23,7 +22,7 @@ use crate::catalogue::Known;
 use crate::config::Config;
 use crate::dataset::{self, Picture, Pictures, Shelf, usable};
 use crate::inpaint::repaints;
-use crate::plan::{ImagePlan, StoredMask};
+use crate::plan::{ImagePlan, StoredMask, masked_start};
 
 /// Steps where none are asked for.
 const STEPS: u32 = 30;
@@ -447,11 +446,7 @@ fn image(
         variation: request
             .variation
             .map(|(other, strength)| Variation { seed: other.wrapping_add(nth), strength }),
-        inpaint: request.mask.as_ref().map(|mask| match mask.inpaint.fill {
-            Fill::Surround | Fill::Original => MaskedStart::Image,
-            Fill::LatentNoise => MaskedStart::Noise,
-            Fill::LatentNothing => MaskedStart::Nothing,
-        }),
+        inpaint: request.mask.as_ref().map(|mask| masked_start(mask.inpaint.fill)),
     };
     let name = match picture {
         Some(picture) => picture.name.clone(),
