@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file};
-use diffusion_engine::{Initial, MaskedStart, Model, Plan, SchedulerKind, generate};
+use diffusion_engine::{Initial, Model, Plan, SchedulerKind, generate};
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::request::{Fill, Inpaint, MOST_BLUR, Resize};
+use diffusion_jobs::request::{Inpaint, MOST_BLUR};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::again::{Again, Here};
