@@ -24,10 +24,11 @@ enum Runtime {
 }
 
 /// All clients: their folders below `clients`.
-const CLIENTS: [(&str, Runtime); 3] = [
+const CLIENTS: [(&str, Runtime); 4] = [
     ("openai-python", Runtime::Python),
     ("openai-node", Runtime::Node),
     ("openapi-typescript", Runtime::Node),
+    ("webuiapi", Runtime::Python),
 ];
 
 /// Run the clients of `clients` against a server that demands keys

@@ -2,6 +2,7 @@
 //!
 //! The crate is synchronous and knows nothing of HTTP, databases or async runtimes.
 
+mod conditioning;
 pub mod config;
 pub mod error;
 mod identity;
@@ -15,12 +16,14 @@ pub mod noise;
 pub mod ops;
 mod pipeline;
 mod plan;
+pub mod prompt;
 mod required;
 pub mod runtime;
 mod sample;
 pub mod schedulers;
 pub mod source;
 pub mod tokenizer;
+mod variation;
 pub mod weights;
 
 pub use error::{Error, Result};
@@ -37,3 +40,4 @@ pub use runtime::{Options, Runtime};
 pub use sample::Sample;
 pub use schedulers::SchedulerKind;
 pub use source::Source;
+pub use variation::slerp;

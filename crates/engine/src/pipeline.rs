@@ -5,7 +5,6 @@
 //! initial noise, for inpainting another posterior, then the steps' own.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use crate::images::{RgbImage, from_unit, to_unit};
 use crate::inpaint::{Initial, Kept};
@@ -13,9 +12,10 @@ use crate::model::Model;
 use crate::models::{Conditioning, Posterior, guidance_embedding};
 use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
-use crate::plan::Plan;
+use crate::plan::{Plan, PromptSyntax};
 use crate::sample::Sample;
 use crate::schedulers::{self, State, begin_index};
+use crate::variation::initial_noise;
 use crate::{Error, Result};
 
 /// Makes one image. `on_step` is told the evaluations done and their total after each, and ends
@@ -56,19 +56,19 @@ impl Model {
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
         let conditioning = self.condition(plan, &mut warnings)?;
-        let count = self.latent_len(plan);
+        let planes = self.latent_planes(plan);
         let mut kept = None;
         let (begin, latent) = match (initial, plan.strength) {
             (Some(Initial { image, mask }), Some(strength)) => {
                 let begin = begin_index(plan.steps, strength, scheduler.order())?;
                 let clean = self.encode(image, &mut noise);
-                let initial_noise = noise.randn(count);
+                let initial_noise = initial_noise(plan, &mut noise, 1, planes);
                 let latent = match mask {
                     None => scheduler.add_noise(begin, &clean, &initial_noise),
                     Some(mask) => {
                         // The reference encodes the picture without the masked part, for UNets
                         // that look at it. Nothing else here depends on that draw.
-                        noise.randn(count);
+                        noise.randn(initial_noise.len());
                         let kept = kept.insert(Kept::new(
                             mask,
                             self.info.vae.scale(),
@@ -82,7 +82,8 @@ impl Model {
             }
             _ => {
                 let sigma = scheduler.init_noise_sigma();
-                (0, noise.randn(count).into_iter().map(|n| n * sigma).collect())
+                let noise = initial_noise(plan, &mut noise, 0, planes);
+                (0, noise.into_iter().map(|n| n * sigma).collect())
             }
         };
         let state = State::begin(begin);
@@ -129,10 +130,10 @@ impl Model {
             let step = sample.state.step;
             let mut latent = sample.latent.clone();
             sample.scheduler.scale_model_input(step, &mut latent);
-            for text in &sample.conditioning {
+            for texts in &sample.conditioning {
                 latents.push(latent.clone());
                 timesteps.push(sample.scheduler.timesteps()[step]);
-                conditioning.push(text);
+                conditioning.push(texts.at(sample.state.done));
                 if let Some(channels) = self.info.unet.guidance_channels {
                     guidance.push(guidance_embedding(sample.plan.guidance, channels));
                 }
@@ -186,10 +187,13 @@ impl Model {
     /// Checks a plan against the model and the memory limit, with nothing computed.
     ///
     /// # Errors
-    /// The plan is out of range, its scheduler cannot be built, or it needs more memory than is
-    /// allowed.
+    /// The plan is out of range, its scheduler cannot be built, its prompts cannot be read, or it
+    /// needs more memory than is allowed.
     pub fn check(&self, plan: &Plan) -> Result<()> {
         self.info.check(plan)?;
+        if plan.text.syntax == PromptSyntax::A1111 {
+            self.texts(plan, &mut Vec::new())?;
+        }
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();
@@ -204,38 +208,19 @@ impl Model {
 
     /// Values of the plan's latent.
     pub(crate) fn latent_len(&self, plan: &Plan) -> usize {
+        let (channels, height, width) = self.latent_planes(plan);
+        channels * height * width
+    }
+
+    /// Channels, height and width of the plan's latent.
+    fn latent_planes(&self, plan: &Plan) -> (usize, usize, usize) {
         let (height, width) = self.info.latent_size(plan.width, plan.height);
-        self.info.vae.latent_channels * height * width
+        (self.info.vae.latent_channels, height, width)
     }
 
     fn latents(&self, rows: &[&[f32]], width: u32, height: u32, meter: &Meter) -> Tensor {
         let (height, width) = self.info.latent_size(width, height);
         Tensor::images(rows, self.info.vae.latent_channels, height, width, meter)
-    }
-
-    /// Keys and values of the plan's texts: the negative prompt's with guidance, the prompt's.
-    pub(crate) fn condition(
-        &self,
-        plan: &Plan,
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<Arc<Conditioning>>> {
-        let texts = [("negative prompt", &plan.negative_prompt), ("prompt", &plan.prompt)];
-        texts[texts.len() - self.info.rows(plan)..]
-            .iter()
-            .map(|(name, text)| {
-                let encoding = self.tokenizer.encode(text)?;
-                if encoding.dropped > 0 {
-                    warnings.push(format!(
-                        "the {name} is too long for the model; cut off: \"{}\"",
-                        encoding.dropped_text
-                    ));
-                }
-                self.runtime.run(|| {
-                    let hidden = self.text.forward(&encoding.ids, self.runtime.meter())?;
-                    Ok(Arc::new(self.unet.condition(&hidden)))
-                })
-            })
-            .collect()
     }
 
     /// The mean of the latents of an image, scaled for the UNet: planes

@@ -1,13 +1,11 @@
 //! One image in flight, as a value.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
+use crate::conditioning::Conditioned;
 use crate::identity::build_identity;
 use crate::inpaint::Kept;
 use crate::model::Model;
-use crate::models::Conditioning;
 use crate::noise::Generator;
 use crate::plan::Plan;
 use crate::schedulers::{self, Scheduler, State};
@@ -33,7 +31,7 @@ pub struct Sample {
     pub(crate) kept: Option<Kept>,
     pub(crate) scheduler: Box<dyn Scheduler>,
     /// The negative prompt's (with guidance only), then the prompt's.
-    pub(crate) conditioning: Vec<Arc<Conditioning>>,
+    pub(crate) conditioning: Vec<Conditioned>,
     pub(crate) warnings: Vec<String>,
 }
 

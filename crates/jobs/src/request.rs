@@ -162,7 +162,8 @@ pub struct Request {
     pub syntax: Syntax,
     /// Which of the text encoder's layers conditions, counted from its last, 1.
     pub clip_skip: Option<u32>,
-    /// Seed of the noise that is mixed in for the first image, and its part, 0 to 1.
+    /// Seed of the noise that is mixed in for the first image, and its part, 0 to 1. The following
+    /// images have the following ones, and all have the same `seed`.
     pub variation: Option<(u64, f64)>,
     /// The API that it came through.
     pub dialect: Dialect,

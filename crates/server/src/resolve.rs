@@ -406,7 +406,8 @@ fn image(
     seed: u64,
     nth: u64,
 ) -> Result<(Found, Drawn)> {
-    let seed = seed.wrapping_add(nth);
+    // Variations are all of one image: their other noise differs.
+    let seed = if request.variation.is_some() { seed } else { seed.wrapping_add(nth) };
     let (height, width) = model.info.native_size();
     let (width, height) = match picture {
         Some(Stored { size: (from_width, from_height), .. }) => {

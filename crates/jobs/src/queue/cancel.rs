@@ -1,4 +1,4 @@
-//! Cancelling a job: what has not ended of it ends now.
+//! Cancelling a job, or one of its images: what has not ended ends now.
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -17,6 +17,19 @@ impl Queue {
     /// # Errors
     /// There is no such job.
     pub async fn cancel(&self, job: Uuid) -> Result<()> {
+        self.cancel_some(job, None).await
+    }
+
+    /// Cancels one image of a job, likewise. The job goes on with the others, and is `cancelled`
+    /// once they have ended.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn cancel_image(&self, job: Uuid, index: i32) -> Result<()> {
+        self.cancel_some(job, Some(index)).await
+    }
+
+    async fn cancel_some(&self, job: Uuid, index: Option<i32>) -> Result<()> {
         let now = Utc::now();
         transaction!(&self.database, tx => {
             let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1";
@@ -24,9 +37,10 @@ impl Queue {
                 return Err(Error::not_found("job", job));
             }
             let cancel = "UPDATE job_images SET state = 'cancelled', finished_at = $2, worker = NULL \
-                          WHERE job_id = $1 AND state IN ('queued', 'running') RETURNING river_id";
+                          WHERE job_id = $1 AND state IN ('queued', 'running') \
+                          AND ($3 IS NULL OR idx = $3) RETURNING river_id";
             let rivers: Vec<Option<i64>> =
-                sqlx::query_scalar(cancel).bind(job).bind(now).fetch_all(&mut *tx).await?;
+                sqlx::query_scalar(cancel).bind(job).bind(now).bind(index).fetch_all(&mut *tx).await?;
             for river in rivers.into_iter().flatten() {
                 match self.client.jobs().cancel(river).tx(&mut tx).await {
                     // River's row may have ended and gone before ours.

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file};
-use diffusion_engine::{Initial, Model, Plan, SchedulerKind, generate};
+use diffusion_engine::{
+    Initial, Model, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation, generate,
+};
 use diffusion_jobs::artifacts::sha256;
 use diffusion_jobs::request::{Inpaint, MOST_BLUR};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,6 +29,8 @@ Examples:
   diffusion-server generate --model ~/models/stable-diffusion-v1-5 --prompt 'a lighthouse' \\
       --negative 'people' --scheduler dpmpp-2m-karras --steps 25 --seed 7 --count 4 -o lighthouse.png
   diffusion-server generate --prompt 'a lighthouse' --precision int8
+  diffusion-server generate --syntax a1111 --prompt 'a (lighthouse:1.3) by [day:night:0.5]' --clip-skip 2
+  diffusion-server generate --prompt 'a lighthouse' --seed 7 --variation-seed 1 --variation-strength 0.1
   diffusion-server generate --init-image photo.jpg --strength 0.6 --prompt 'in watercolour' -o out.png
   diffusion-server generate --init-image photo.jpg --mask mask.png --prompt 'a red door' -o out.png
 
@@ -85,6 +89,24 @@ pub(super) struct Generate {
     /// Seed of the noise [default: a random one]
     #[arg(long)]
     seed: Option<u64>,
+
+    /// How prompts are read: plain (as they stand, about 75 tokens), or a1111, as AUTOMATIC1111's web
+    /// UI reads them: (more), [less], (weight:1.3), [from:to:when], [this|that], BREAK, any length
+    /// [default: plain]
+    #[arg(long, value_name = "plain|a1111")]
+    syntax: Option<PromptSyntax>,
+
+    /// The text encoder's layer to use, counted from the last, 1 [default: the model's own]
+    #[arg(long, value_name = "N")]
+    clip_skip: Option<u32>,
+
+    /// Seed of other noise to mix into the initial noise; with --count, one higher for each image
+    #[arg(long, value_name = "SEED", requires = "variation_strength")]
+    variation_seed: Option<u64>,
+
+    /// How much of the other noise to mix in: 0 to 1
+    #[arg(long, value_name = "PART", requires = "variation_seed")]
+    variation_strength: Option<f64>,
 
     /// Images to make
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -183,8 +205,15 @@ impl Generate {
             scheduler: self.scheduler.or(base.scheduler),
             seed: self.seed.or(base.seed).unwrap_or_else(|| batch::random_seed().into()),
             strength: picture.as_ref().map(|_| self.strength.unwrap_or(base.strength)),
-            text: base.text,
-            variation: base.variation,
+            text: TextOptions {
+                syntax: self.syntax.unwrap_or(base.text.syntax),
+                clip_skip: self.clip_skip.or(base.text.clip_skip),
+            },
+            variation: self
+                .variation_seed
+                .zip(self.variation_strength)
+                .map(|(seed, strength)| Variation { seed, strength })
+                .or(base.variation),
             inpaint: mask.as_ref().map(|(_, stored)| masked_start(stored.inpaint.fill)),
         };
         model.check(&first)?;
@@ -208,7 +237,10 @@ impl Generate {
         let canvas = canvas.transpose()?;
         let initial = canvas.as_ref().map(Canvas::initial).transpose()?;
         for i in 0..u64::from(self.count) {
-            let plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
+            let mut plan = Plan { seed: first.seed.wrapping_add(i), ..first.clone() };
+            if let Some(variation) = &mut plan.variation {
+                variation.seed = variation.seed.wrapping_add(i);
+            }
             let path = self.path(&known.name, plan.seed);
             let drawn = self.draw(&model, &plan, initial.as_ref(), i == 0)?;
             let image = match &canvas {

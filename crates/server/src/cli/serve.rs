@@ -95,6 +95,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         resolver,
         supervisor,
         live,
+        fingerprints: Arc::default(),
         pace,
         config,
         metrics,

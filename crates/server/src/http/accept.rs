@@ -123,6 +123,16 @@ pub(super) async fn cancel(state: &AppState, id: Uuid) -> Result<()> {
     Ok(())
 }
 
+/// Cancels one image of a job, likewise: the worker learns of it from the queue.
+///
+/// # Errors
+/// There is no such job; the database.
+pub(super) async fn cancel_image(state: &AppState, id: Uuid, index: i32) -> Result<()> {
+    state.queue.cancel_image(id, index).await?;
+    state.live.changed(id);
+    Ok(())
+}
+
 /// Cancels a job whose client has gone.
 struct Guard {
     state: AppState,

@@ -26,6 +26,7 @@ use super::openai;
         (name = "openai", description = "OpenAI's Images API, for its clients; errors have its shape"),
         (name = "original", description = "What the first diffusion-server offered"),
         (name = "jobs", description = "Making images"),
+        (name = "sdapi", description = "AUTOMATIC1111's API, for programs that speak it"),
         (name = "images", description = "The images that jobs draw from"),
         (name = "models", description = "The models that jobs draw with"),
         (name = "keys", description = "API keys"),

@@ -21,6 +21,7 @@ mod openai;
 mod original;
 mod page;
 mod router;
+mod sdapi;
 mod serve;
 mod state;
 mod v1;

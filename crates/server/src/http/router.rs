@@ -10,16 +10,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::v1::{images, jobs, keys, models, png_info};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe, openai, original, page};
+use super::{
+    AppState, Problem, body, cors, docs, guard, health, observe, openai, original, page, sdapi,
+};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
     let (open, open_document) = open().split_for_parts();
     let (own, mut document) = own().split_for_parts();
+    let (sdapi, sdapi_document) = sdapi::routes();
+    document.merge(sdapi_document);
     document.merge(open_document);
     let limits = &state.config.server.limits;
 
-    own.merge(docs::page(document))
+    own.merge(sdapi)
+        .merge(docs::page(document))
         .merge(page::routes())
         .layer(from_fn(cors::same_origin))
         // Before its layer: what answers other methods answers preflights, which the layer allows.

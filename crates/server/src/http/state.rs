@@ -11,6 +11,7 @@ use super::guard::Hosts;
 use super::keyring::Keyring;
 use super::openai::Links;
 use crate::config::Config;
+use crate::fingerprint::Fingerprints;
 use crate::live::Live;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) supervisor: Supervisor,
     /// Jobs as they run.
     pub(crate) live: Arc<Live>,
+    /// What models are known by.
+    pub(crate) fingerprints: Arc<Fingerprints>,
     /// How fast images come.
     pub(crate) pace: Arc<Pace>,
     /// What is configured.

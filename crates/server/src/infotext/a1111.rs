@@ -16,7 +16,7 @@ const NEGATIVE: &str = "Negative prompt:";
 const LEAST: usize = 3;
 
 /// What the text says. Any text is one: without settings it is all prompt.
-pub(super) fn read(text: &str) -> Info {
+pub(crate) fn read(text: &str) -> Info {
     let text = text.trim();
     let (head, last) = text.rsplit_once('\n').unwrap_or(("", text));
     let pairs = pairs(last);

@@ -15,6 +15,7 @@ mod read;
 mod record;
 mod write;
 
+pub(crate) use a1111::read as read_parameters;
 pub(crate) use exif::{ExifText, JPEG_ROOM, in_webp};
 pub(crate) use info::Info;
 #[cfg(test)]

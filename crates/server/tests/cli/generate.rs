@@ -278,3 +278,38 @@ fn the_masked_part_alone_is_drawn_into_the_picture() {
     assert!(kept.into_iter().all(|(x, y, pixel)| pixel == before.get_pixel(x, y)));
     assert_ne!(before, after);
 }
+
+#[test]
+fn prompts_are_read_as_the_syntax_says() {
+    let place = Place::new();
+    let prompt = "a ".repeat(80) + "(dog:1.4)";
+    let draw = |name: &str, more: &[&str]| {
+        let args = [&["--seed", "7", "-o", name, "--prompt", &prompt], more].concat();
+        let model = tiny("tiny-sd1");
+        let start = ["generate", "--steps", "2", "--model", &model];
+        place.execute(&[&start[..], &args].concat()).succeeded().stderr
+    };
+    assert!(draw("plain.png", &["--syntax", "plain"]).contains("too long"));
+    assert!(draw("default.png", &[]).contains("too long"));
+    assert_eq!(draw("read.png", &["--syntax", "a1111"]), "");
+    assert_eq!(draw("skipped.png", &["--syntax", "a1111", "--clip-skip", "2"]), "");
+    assert_eq!(place.read("plain.png"), place.read("default.png"));
+    assert_ne!(place.pixels("plain.png"), place.pixels("read.png"));
+    assert_ne!(place.pixels("skipped.png"), place.pixels("read.png"));
+}
+
+#[test]
+fn variations_begin_with_other_noise() {
+    let place = Place::new();
+    let vary = ["--variation-seed", "3", "--variation-strength"];
+    let draw = |name: &str, seed: &str, more: &[&str]| {
+        execute(&place, "tiny-sd1", &[&["--seed", seed, "-o", name], more].concat()).succeeded();
+    };
+    draw("own.png", "7", &[]);
+    draw("none.png", "7", &[&vary[..], &["0"]].concat());
+    draw("varied.png", "7", &[&vary[..], &["0.4", "--count", "2"]].concat());
+    draw("second.png", "8", &["--variation-seed", "4", "--variation-strength", "0.4"]);
+    assert_eq!(place.pixels("own.png"), place.pixels("none.png"));
+    assert_ne!(place.pixels("own.png"), place.pixels("varied-7.png"));
+    assert_eq!(place.read("second.png"), place.read("varied-8.png"));
+}

@@ -144,3 +144,17 @@ fn a_folder_that_is_no_model_is_told_what_is_missing() {
     let args = ["generate", "--model", "empty", "--prompt", "a cat", "-o", "out.png"];
     place.execute(&args).refused(&["empty", "no model_index.json", "diffusers"]);
 }
+
+#[test]
+fn what_is_asked_of_prompts_and_noise_in_vain_is_named() {
+    let place = Place::new();
+    let read = |prompt: &str| execute(&place, &["--syntax", "a1111", "--negative", prompt]);
+    read("(a:1.2.3)").refused(&["negative_prompt", "1.2.3"]);
+    execute(&place, &["--syntax", "html"]).refused(&["html", "plain or a1111"]);
+    execute(&place, &["--clip-skip", "4"]).refused(&["clip_skip 4", "3 layers"]);
+    execute(&place, &["--clip-skip", "0"]).refused(&["clip_skip 0"]);
+    execute(&place, &["--variation-seed", "1"]).refused(&["--variation-strength"]);
+    execute(&place, &["--variation-strength", "0.1"]).refused(&["--variation-seed"]);
+    execute(&place, &["--variation-seed", "1", "--variation-strength", "1.5"])
+        .refused(&["variation_strength 1.5", "from 0 to 1"]);
+}

@@ -15,6 +15,7 @@ mod openai;
 mod original;
 mod page;
 mod png_info;
+mod sdapi;
 mod sites;
 mod support;
 mod traces;

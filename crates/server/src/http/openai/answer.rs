@@ -115,7 +115,7 @@ fn words(text: &str) -> u64 {
     let (mut count, mut inside) = (0, false);
     for c in text.chars() {
         let is_word = c.is_alphanumeric() || c == '\'';
-        if !c.is_whitespace() && !(is_word && inside) {
+        if !(c.is_whitespace() || is_word && inside) {
             count += 1;
         }
         inside = is_word;

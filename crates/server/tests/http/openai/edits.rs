@@ -30,7 +30,7 @@ fn a_picture_is_edited_as_far_as_is_said() {
     let picture = png(stripes());
     let edit = |more: (&'static str, &'static str)| {
         let parts = vec![
-            ("image", Part::File(&*picture)),
+            ("image", Part::File(&picture)),
             ("prompt", Part::Text("a cat")),
             (more.0, Part::Text(more.1)),
         ];
@@ -56,8 +56,8 @@ fn several_pictures_are_each_edited() {
     let (one, two) = (png(stripes()), png(RgbImage::from_pixel(128, 128, image::Rgb([9, 99, 9]))));
     for names in [["image", "image"], ["image[]", "image[]"], ["image[0]", "image[1]"]] {
         let parts = vec![
-            (names[0], Part::File(&*one)),
-            (names[1], Part::File(&*two)),
+            (names[0], Part::File(&one)),
+            (names[1], Part::File(&two)),
             ("prompt", Part::Text("a cat")),
             ("strength", Part::Text("0.25")),
         ];
@@ -71,8 +71,8 @@ fn several_pictures_are_each_edited() {
     }
     let cut = png(half_transparent());
     let parts = vec![
-        ("image", Part::File(&*one)),
-        ("image", Part::File(&*cut)),
+        ("image", Part::File(&one)),
+        ("image", Part::File(&cut)),
         ("prompt", Part::Text("a cat")),
     ];
     assert_eq!(refused(&quick_form(&server, EDITS, parts), 400).0, "image");
@@ -86,13 +86,13 @@ fn a_mask_says_what_is_drawn_anew() {
     let masked = quick_form(
         &server,
         EDITS,
-        vec![("image", Part::File(&*picture)), ("mask", Part::File(&*mask)), prompt()],
+        vec![("image", Part::File(&picture)), ("mask", Part::File(&mask)), prompt()],
     );
     let masked = made(&masked);
     let [left, right] = apart(&decoded(&files(&masked)[0]), &stripes());
     assert!(right == 0.0 && left > 10.0, "left {left}, right {right}");
     // A picture may carry its mask itself.
-    let own = quick_form(&server, EDITS, vec![("image", Part::File(&*mask)), prompt()]);
+    let own = quick_form(&server, EDITS, vec![("image", Part::File(&mask)), prompt()]);
     let own = made(&own);
     let [left, right] = apart(&decoded(&files(&own)[0]), &stripes());
     assert!(right == 0.0 && left > 10.0, "left {left}, right {right}");
@@ -110,7 +110,7 @@ fn a_mask_that_fits_nothing_is_refused() {
     ));
     for (mask, why) in [(&small, "64x64"), (&picture, "transparent"), (&b"x".to_vec(), "")] {
         let parts = vec![
-            ("image", Part::File(&*picture)),
+            ("image", Part::File(&picture)),
             ("mask", Part::File(mask)),
             ("prompt", Part::Text("a cat")),
         ];

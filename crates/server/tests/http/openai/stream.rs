@@ -78,7 +78,7 @@ fn an_edit_forms_too() {
     let server = Server::start(&[]);
     let picture = png(stripes());
     let parts = vec![
-        ("image", Part::File(&*picture)),
+        ("image", Part::File(&picture)),
         ("prompt", Part::Text("a cat")),
         ("stream", Part::Text("true")),
         ("partial_images", Part::Text("1")),

@@ -9,7 +9,7 @@ fn a_picture_is_varied_without_a_prompt() {
     let server = Server::start(&[]);
     let picture = png(stripes());
     let parts = vec![
-        ("image", Part::File(&*picture)),
+        ("image", Part::File(&picture)),
         ("n", Part::Text("2")),
         ("size", Part::Text("256x256")),
         ("user", Part::Text("someone")),
