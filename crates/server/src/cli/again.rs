@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use diffusion_engine::images::{Limits, read_file};
 use diffusion_engine::{Precision, SchedulerKind, TextOptions, Variation, build_identity};
-use diffusion_jobs::request::Resize;
+use diffusion_jobs::request::{Inpaint, Resize};
 
 use crate::catalogue::{Catalogue, Known};
 use crate::fingerprint;
 use crate::infotext::{self, Info, Record};
+use crate::inpaint::BLUR;
+use crate::plan::StoredMask;
 
 /// What a file says; nothing, where there is none to follow.
 #[derive(Debug, Default)]
@@ -29,6 +31,21 @@ pub(super) struct Base {
     pub(super) strength: f64,
     pub(super) text: TextOptions,
     pub(super) variation: Option<Variation>,
+    pub(super) resize: Resize,
+    pub(super) inpaint: Inpaint,
+}
+
+/// What this run has.
+#[derive(Debug)]
+pub(super) struct Here<'a> {
+    pub(super) model: &'a str,
+    /// As [`fingerprint::of`].
+    pub(super) hash: &'a str,
+    pub(super) precision: Precision,
+    /// SHA-256 of the picture to start from.
+    pub(super) input: Option<&'a str>,
+    /// SHA-256 of the mask.
+    pub(super) mask: Option<&'a str>,
 }
 
 /// The settings of other programs that are followed, or that change nothing.
@@ -81,8 +98,8 @@ impl Again {
     /// What it says, and the usual where it says nothing.
     ///
     /// # Errors
-    /// It cannot be made in this way: it was drawn from a picture that is not given, or with a mask.
-    pub(super) fn plan(&self, has_picture: bool) -> anyhow::Result<Base> {
+    /// It was drawn from a picture, or with a mask, that is not given.
+    pub(super) fn base(&self, has_picture: bool, has_mask: bool) -> anyhow::Result<Base> {
         let info = &self.0;
         if let Some(record) = self.record() {
             if let (Some(input), false) = (&record.input, has_picture) {
@@ -91,10 +108,11 @@ impl Again {
                      --init-image"
                 );
             }
-            if record.mask.is_some() {
+            if let (Some(mask), false) = (&record.mask, has_mask) {
                 bail!(
-                    "--from: a part of a picture was repainted, which only the server does: replay \
-                     its job there"
+                    "--from: a part of a picture was repainted, by the mask of SHA-256 {}: give it \
+                     with --mask",
+                    mask.picture
                 );
             }
         }
@@ -114,17 +132,17 @@ impl Again {
             },
             variation: variation
                 .map(|other| Variation { seed: other.seed, strength: other.strength }),
+            resize: self.record().map_or(Resize::Stretch, |record| record.resize),
+            inpaint: self
+                .record()
+                .and_then(|record| record.mask.as_ref())
+                .map_or(Inpaint { blur: BLUR, ..Inpaint::default() }, |mask| mask.inpaint),
         })
     }
 
     /// What will be otherwise than it was, although it was not asked for otherwise.
-    pub(super) fn warnings(
-        &self,
-        model: &str,
-        hash: &str,
-        precision: Precision,
-        input: Option<&str>,
-    ) -> Vec<String> {
+    pub(super) fn warnings(&self, here: &Here<'_>) -> Vec<String> {
+        let Here { model, hash, input, .. } = *here;
         let info = &self.0;
         let mut warnings = Vec::new();
         let same_hash = info.model_hash.as_deref().is_none_or(|known| {
@@ -149,7 +167,7 @@ impl Again {
             ));
         }
         match self.record() {
-            Some(record) => warnings.extend(differences(record, precision, input)),
+            Some(record) => warnings.extend(differences(record, here)),
             None => {
                 if info.strength.is_some() && input.is_none() {
                     let text = "it was drawn from a picture, which was not given (--init-image)";
@@ -168,8 +186,9 @@ impl Again {
 }
 
 /// What sets this run apart from the one that made a file of ours.
-fn differences(record: &Record, precision: Precision, input: Option<&str>) -> Vec<String> {
+fn differences(record: &Record, here: &Here<'_>) -> Vec<String> {
     let mut all = Vec::new();
+    let precision = here.precision;
     if record.precision != precision.to_string() {
         all.push(format!("it was computed in {}, not in {precision}", record.precision));
     }
@@ -180,13 +199,15 @@ fn differences(record: &Record, precision: Precision, input: Option<&str>) -> Ve
                 .into(),
         );
     }
-    if let (Some(theirs), Some(ours)) = (&record.input, input)
+    if let (Some(theirs), Some(ours)) = (&record.input, here.input)
         && theirs != ours
     {
         all.push(format!("it was drawn from another picture, that of SHA-256 {theirs}"));
     }
-    if record.input.is_some() && record.resize != Resize::Stretch {
-        all.push("its picture was cut or padded to the size; here it is stretched".into());
+    if let (Some(StoredMask { picture: theirs, .. }), Some(ours)) = (&record.mask, here.mask)
+        && theirs != ours
+    {
+        all.push(format!("it was repainted by another mask, that of SHA-256 {theirs}"));
     }
     all
 }

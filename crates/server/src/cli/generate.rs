@@ -7,20 +7,19 @@ use anyhow::Context;
 use clap::Args;
 use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file};
 use diffusion_engine::{
-    Initial, MaskedStart, Model, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation,
-    generate,
+    Initial, Model, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation, generate,
 };
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::request::{Fill, Inpaint, MOST_BLUR, Resize};
+use diffusion_jobs::request::{Inpaint, MOST_BLUR};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::again::Again;
+use super::again::{Again, Here};
 use super::{MachineArgs, ModelArgs};
 use crate::encode::{self, Format, encode};
 use crate::infotext::Record;
-use crate::inpaint::{BLUR, Canvas};
+use crate::inpaint::Canvas;
 use crate::output::say;
-use crate::plan::{ImagePlan, StoredMask};
+use crate::plan::{ImagePlan, StoredMask, masked_start};
 use crate::{batch, fingerprint, interrupt, output, whole};
 
 /// Make images from a prompt, or from a prompt and a picture
@@ -138,11 +137,9 @@ struct MaskArgs {
     mask: Option<PathBuf>,
 
     /// Soften the edge of the mask by so many pixels of the picture: the deviation of a Gaussian
-    /// blur, 0 to 256
-    #[arg(
-        long, value_name = "PIXELS", default_value_t = BLUR, value_parser = blur, requires = "mask"
-    )]
-    mask_blur: f64,
+    /// blur, 0 to 256 [default: 4]
+    #[arg(long, value_name = "PIXELS", value_parser = blur, requires = "mask")]
+    mask_blur: Option<f64>,
 
     /// Repaint what is black in the mask, and leave what is white
     #[arg(long, requires = "mask")]
@@ -160,14 +157,14 @@ fn blur(text: &str) -> Result<f64, String> {
 }
 
 impl MaskArgs {
-    /// The mask, and how it is used.
-    fn read(&self) -> anyhow::Result<Option<(RgbImage, StoredMask)>> {
+    /// The mask, and how it is used: as in `base`, but for what is given.
+    fn read(&self, base: Inpaint) -> anyhow::Result<Option<(RgbImage, StoredMask)>> {
         let Some(path) = &self.mask else { return Ok(None) };
         let inpaint = Inpaint {
-            invert: self.mask_invert,
-            blur: self.mask_blur,
-            fill: Fill::Original,
-            only_masked: self.mask_padding,
+            invert: self.mask_invert || base.invert,
+            blur: self.mask_blur.unwrap_or(base.blur),
+            fill: base.fill,
+            only_masked: self.mask_padding.or(base.only_masked),
         };
         let (mask, picture) = read(path)?;
         Ok(Some((mask, StoredMask { picture, inpaint })))
@@ -195,9 +192,9 @@ impl Generate {
         let runtime = self.machine.runtime_in(again.precision())?;
         let model = Model::open(&runtime, &known.source)?;
         let (picture, input) = self.init_image.as_deref().map(read).transpose()?.unzip();
-        let mask = self.repaint.read()?;
+        let base = again.base(picture.is_some(), self.repaint.mask.is_some())?;
+        let mask = self.repaint.read(base.inpaint)?;
 
-        let base = again.plan(picture.is_some())?;
         let (width, height) = self.size(&model, picture.as_ref(), base.size)?;
         let first = Plan {
             prompt: self.prompt.clone().unwrap_or(base.prompt),
@@ -218,18 +215,25 @@ impl Generate {
                 .zip(self.variation_strength)
                 .map(|(seed, strength)| Variation { seed, strength })
                 .or(base.variation),
-            inpaint: mask.as_ref().map(|_| MaskedStart::Image),
+            inpaint: mask.as_ref().map(|(_, stored)| masked_start(stored.inpaint.fill)),
         };
         model.check(&first)?;
         let hash = fingerprint::of(&known.source)?;
         let precision = runtime.options().precision;
-        for warning in again.warnings(&known.name, &hash, precision, input.as_deref()) {
+        let here = Here {
+            model: &known.name,
+            hash: &hash,
+            precision,
+            input: input.as_deref(),
+            mask: mask.as_ref().map(|(_, stored)| &*stored.picture),
+        };
+        for warning in again.warnings(&here) {
             eprintln!("warning: {}", output::one_line(&warning));
         }
 
         let canvas = picture.map(|picture| {
             let mask = mask.as_ref().map(|(mask, stored)| (mask, stored.inpaint));
-            Canvas::new(picture, mask, Resize::Stretch, (width, height))
+            Canvas::new(picture, mask, base.resize, (width, height))
         });
         let canvas = canvas.transpose()?;
         let initial = canvas.as_ref().map(Canvas::initial).transpose()?;
@@ -248,7 +252,7 @@ impl Generate {
                 model: known.name.clone(),
                 folder: None,
                 input: input.clone(),
-                resize: Resize::Stretch,
+                resize: base.resize,
                 mask: mask.as_ref().map(|(_, stored)| stored.clone()),
                 plan,
             };

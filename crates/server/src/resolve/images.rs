@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use diffusion_engine::images::fit;
-use diffusion_engine::{MaskedStart, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation};
-use diffusion_jobs::request::{Fill, Kind, MOST_IMAGES, Syntax};
+use diffusion_engine::{Plan, PromptSyntax, SchedulerKind, TextOptions, Variation};
+use diffusion_jobs::request::{Kind, MOST_IMAGES, Syntax};
 use diffusion_jobs::{Error, Request};
 
 use super::Result;
 use super::models::Found;
 use super::pictures::Stored;
 use crate::batch::Draws;
+use crate::plan::masked_start;
 
 /// Steps where none are asked for.
 const STEPS: u32 = 30;
@@ -136,11 +137,7 @@ fn image(
         variation: request
             .variation
             .map(|(other, strength)| Variation { seed: other.wrapping_add(nth), strength }),
-        inpaint: request.mask.as_ref().map(|mask| match mask.inpaint.fill {
-            Fill::Surround | Fill::Original => MaskedStart::Image,
-            Fill::LatentNoise => MaskedStart::Noise,
-            Fill::LatentNothing => MaskedStart::Nothing,
-        }),
+        inpaint: request.mask.as_ref().map(|mask| masked_start(mask.inpaint.fill)),
     };
     let name = match picture {
         Some(picture) => picture.name.clone(),

@@ -101,6 +101,34 @@ fn a_file_that_was_drawn_from_a_picture_needs_it() {
 }
 
 #[test]
+fn a_file_says_how_its_picture_was_cut_and_which_part_was_repainted() {
+    let place = Place::new();
+    place.picture("in/a.png", 90, 40);
+    let model = tiny("tiny-sd1");
+    let run = ["run", "--images", "in", "--model", &model, "--steps", "2", "--seed", "7"];
+    place.execute(&[&run[..], &["--resize", "crop", "--size", "48x64"]].concat()).succeeded();
+    let again = ["generate", "--model", &model, "--from"];
+    let more = ["out/a-diffusion.png", "--init-image", "in/a.png", "-o", "again.png"];
+    let outcome = place.execute(&[&again[..], &more].concat()).succeeded();
+    assert_eq!(outcome.stderr, "");
+    assert_eq!(place.read("again.png"), place.read("out/a-diffusion.png"));
+
+    let mask = RgbImage::from_fn(90, 40, |x, _| [if x < 30 { 255 } else { 0 }; 3].into());
+    std::fs::write(place.path("mask.png"), encode_png(&mask, &[]).unwrap()).unwrap();
+    let masked = ["--init-image", "in/a.png", "--mask", "mask.png"];
+    let how = ["--mask-blur", "2", "--mask-padding", "4", "--seed", "7", "-o", "door.png"];
+    make(&place, &[&masked[..], &how].concat());
+    let picture =
+        [&again[..], &["door.png", "--init-image", "in/a.png", "-o", "again.png"]].concat();
+    place.execute(&picture).refused(&["--mask", "SHA-256"]);
+    let outcome = place.execute(&[&picture[..], &["--mask", "mask.png"]].concat()).succeeded();
+    assert_eq!(outcome.stderr, "");
+    assert_eq!(place.read("again.png"), place.read("door.png"));
+    let outcome = place.execute(&[&picture[..], &["--mask", "in/a.png"]].concat()).succeeded();
+    assert!(outcome.stderr.contains("another mask"), "{}", outcome.stderr);
+}
+
+#[test]
 fn files_of_other_programs_are_followed_as_far_as_they_can_be() {
     let place = Place::new();
     let text = "a cat\nNegative prompt: rain\nSteps: 3, Sampler: DPM++ SDE, CFG scale: 4, Seed: 9, \

@@ -136,7 +136,7 @@ fn images_come_in_the_format_that_is_asked_for() {
     let place = Place::new();
     place.picture("in/a.png", 64, 64);
     let model = tiny("tiny-sd1");
-    let args = ["run", "--images", "in", "--model", &model, "--steps", "1", "--seed", "7"];
+    let args = ["run", "--images", "in", "--model", &model, "--steps", "2", "--seed", "7"];
     for ending in ["jpg", "webp"] {
         place.execute(&[&args[..], &["--format", ending, "-o", "in"]].concat()).succeeded();
         let name = format!("a-diffusion.{ending}");
