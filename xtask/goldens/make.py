@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # `models` comes first: the other parts load the folders it writes.
-PARTS = ["models", "modules", "images", "resize", "decode", "schedulers"]
+PARTS = ["models", "modules", "images", "inpaint", "resize", "decode", "schedulers", "a1111"]
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 mod bench;
 #[cfg(target_os = "linux")]
 mod chaos;
+mod clients;
 mod full_size;
 mod fuzz;
 mod goldens;
 mod notebook;
 mod pocket;
 mod python;
+mod server;
 mod test;
 mod verify;
 mod workspace;
@@ -27,6 +29,7 @@ enum Task {
     Goldens,
     /// Execute the notebook against a server of its own
     Notebook,
+    Clients(clients::Clients),
     /// Test the training code of the demo models, in a Python environment below `target`
     Pocket,
     Bench(bench::Bench),
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => test::run()?,
         Task::Goldens => goldens::run()?,
         Task::Notebook => notebook::run()?,
+        Task::Clients(clients) => clients.execute()?,
         Task::Pocket => pocket::run()?,
         Task::Bench(bench) => bench.execute()?,
         #[cfg(target_os = "linux")]

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 #[cfg(target_os = "linux")]
 use crate::chaos;
-use crate::{notebook, pocket, workspace};
+use crate::{clients, notebook, pocket, workspace};
 
 /// The checks that cargo runs: what they are called, and its arguments.
 const CHECKS: [(&str, &[&str]); 4] = [
@@ -43,6 +43,7 @@ pub(crate) fn run() -> Result<()> {
         None => println!("== skipped: dependencies (cargo install --locked cargo-deny)"),
     }
     notebook::run()?;
+    clients::run()?;
     pocket::run_if_installed()?;
     println!("== all checks passed");
     Ok(())

@@ -127,7 +127,8 @@ impl ModelInfo {
     /// Checks a plan against what the model is, with no weights read.
     ///
     /// # Errors
-    /// The plan is out of range, or its scheduler cannot be built.
+    /// The plan is out of range, its scheduler cannot be built, or a prompt asks for what cannot be
+    /// done. How long prompts are is not known without the tokenizer.
     pub fn check(&self, plan: &Plan) -> Result<()> {
         plan.check(self.multiple())?;
         let least = self.least_side();
@@ -141,7 +142,7 @@ impl ModelInfo {
         if let Some(strength) = plan.strength {
             begin_index(plan.steps, strength, scheduler.order())?;
         }
-        Ok(())
+        self.check_text(plan)
     }
 }
 

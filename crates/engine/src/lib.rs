@@ -2,11 +2,13 @@
 //!
 //! The crate is synchronous and knows nothing of HTTP, databases or async runtimes.
 
+mod conditioning;
 pub mod config;
 pub mod error;
 mod identity;
 pub mod images;
 mod info;
+mod inpaint;
 mod memory;
 mod model;
 pub mod models;
@@ -14,17 +16,20 @@ pub mod noise;
 pub mod ops;
 mod pipeline;
 mod plan;
+pub mod prompt;
 mod required;
 pub mod runtime;
 mod sample;
 pub mod schedulers;
 pub mod source;
 pub mod tokenizer;
+mod variation;
 pub mod weights;
 
 pub use error::{Error, Result};
 pub use identity::build_identity;
 pub use info::{Family, ModelInfo};
+pub use inpaint::Initial;
 pub use memory::MemoryPlan;
 pub use model::Model;
 pub use ops::Precision;
@@ -35,3 +40,4 @@ pub use runtime::{Options, Runtime};
 pub use sample::Sample;
 pub use schedulers::SchedulerKind;
 pub use source::Source;
+pub use variation::slerp;

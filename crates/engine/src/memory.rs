@@ -3,11 +3,13 @@
 use diffusion_kernels as kernels;
 
 use crate::Result;
+use crate::conditioning::Conditioned;
 use crate::info::ModelInfo;
 use crate::model::Model;
 use crate::models::{ClipText, UNet, Vae};
 use crate::ops::{Meter, Shape, Tensor};
-use crate::plan::Plan;
+use crate::plan::{Plan, PromptSyntax};
+use crate::prompt::{self, Chunk, Role, Texts};
 use crate::required::Hollow;
 use crate::runtime::Runtime;
 
@@ -43,14 +45,16 @@ impl Model {
     ///
     /// The networks are walked with tensors that have shapes and no values, so the figure follows
     /// every tensor and every kernel's scratch of the real run. Pixels and latents outside the
-    /// networks come on top.
+    /// networks come on top. A plan whose prompts cannot be read is counted with short ones.
     pub fn memory(&self, plan: &Plan, samples: usize) -> MemoryPlan {
+        let tokens = self.tokenizer.max_length().min(self.text.max_positions());
+        let texts = self.texts(plan, &mut Vec::new());
         let walk = Walk {
             info: &self.info,
             text: &self.text,
             unet: &self.unet,
             vae: &self.vae,
-            tokens: self.tokenizer.max_length().min(self.text.max_positions()),
+            texts: texts.unwrap_or_else(|_| short_texts(&self.info, plan, tokens)),
         };
         self.runtime.run(|| walk.plan(plan, samples, self.weight_bytes()))
     }
@@ -58,7 +62,8 @@ impl Model {
 
 impl ModelInfo {
     /// As [`Model::memory`], for a model of this configuration that is not at hand: with its
-    /// weights in 16 bits, and on the threads and in the precision of `runtime`.
+    /// weights in 16 bits, and on the threads and in the precision of `runtime`. Each text that a
+    /// prompt changes into is counted as one chunk of tokens, for there is no vocabulary.
     ///
     /// # Errors
     /// The operating system gives no address space for tensors of these sizes.
@@ -72,7 +77,7 @@ impl ModelInfo {
             text: &hollow.text,
             unet: &hollow.unet,
             vae: &hollow.vae,
-            tokens: self.text.max_positions,
+            texts: short_texts(self, plan, self.text.max_positions),
         };
         Ok(runtime.run(|| walk.plan(plan, samples, weights)))
     }
@@ -84,22 +89,38 @@ struct Walk<'a> {
     text: &'a ClipText,
     unet: &'a UNet,
     vae: &'a Vae,
-    /// Tokens of a text.
-    tokens: usize,
+    /// What conditions each row of a sample.
+    texts: Vec<Texts>,
+}
+
+/// The texts of a plan, each as one chunk of `tokens`.
+fn short_texts(info: &ModelInfo, plan: &Plan, tokens: usize) -> Vec<Texts> {
+    let short = |(role, text): (Role, &str)| {
+        let mut texts = Texts::single(Chunk::plain(vec![0; tokens]), role);
+        if plan.text.syntax == PromptSyntax::A1111
+            && let Ok(evaluations) = info.evaluations(plan)
+            && let Ok((schedule, _)) = prompt::read(text, role, evaluations)
+        {
+            texts.chunks.resize(schedule.texts.len(), texts.chunks[0].clone());
+        }
+        texts
+    };
+    plan.prompts(info).into_iter().map(short).collect()
 }
 
 impl Walk<'_> {
     fn plan(&self, plan: &Plan, samples: usize, weights: u64) -> MemoryPlan {
-        let rows = samples * self.info.rows(plan);
+        let rows = samples * self.texts.len();
         let (height, width) = self.info.latent_size(plan.width, plan.height);
         let channels = self.info.vae.latent_channels;
         let meter = Meter::planning();
-        let ids = vec![0; self.tokens];
-        let conditioning: Vec<_> = (0..rows)
-            .filter_map(|_| self.text.forward(&ids, &meter).ok())
-            .map(|hidden| self.unet.condition(&hidden))
-            .collect();
-        let texts: Vec<_> = conditioning.iter().collect();
+        let encode = |texts: &Texts| {
+            Conditioned::new(texts, self.text, self.unet, plan.left_out(), &meter).ok()
+        };
+        let conditioning: Vec<_> =
+            (0..samples).flat_map(|_| self.texts.iter().filter_map(encode)).collect();
+        // All texts of a row are equally long.
+        let texts: Vec<_> = conditioning.iter().map(|conditioned| conditioned.at(0)).collect();
         // Begin and finish are done a sample at a time, beside the conditioning of all.
         let held = meter.live();
         let mut begin = meter.peak();

@@ -1,19 +1,22 @@
 //! The way from a plan to pixels: `begin`, `step`, `finish`; [`generate`] is the three in a loop.
 //!
-//! Reference: diffusers' `StableDiffusionPipeline` and `StableDiffusionImg2ImgPipeline`, with
-//! their order of random draws: the VAE's posterior, the initial noise, then the steps' own.
+//! Reference: diffusers' `StableDiffusionPipeline`, `StableDiffusionImg2ImgPipeline` and
+//! `StableDiffusionInpaintPipeline`, with their order of random draws: the VAE's posterior, the
+//! initial noise, for inpainting another posterior, then the steps' own.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::images::{RgbImage, from_unit, to_unit};
+use crate::inpaint::{Initial, Kept};
 use crate::model::Model;
 use crate::models::{Conditioning, Posterior, guidance_embedding};
 use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
-use crate::plan::Plan;
+use crate::plan::{Plan, PromptSyntax};
 use crate::sample::Sample;
-use crate::schedulers::{self, State, begin_index};
+use crate::schedulers::{self, Scheduler, State, begin_index};
+use crate::variation::initial_noise;
 use crate::{Error, Result};
 
 /// Makes one image. `on_step` is told the evaluations done and their total after each, and ends
@@ -24,7 +27,7 @@ use crate::{Error, Result};
 pub fn generate(
     model: &Model,
     plan: &Plan,
-    initial: Option<&RgbImage>,
+    initial: Option<&Initial>,
     mut on_step: impl FnMut(&Sample) -> ControlFlow<()>,
 ) -> Result<RgbImage> {
     let mut sample = model.begin(plan, initial)?;
@@ -42,27 +45,47 @@ pub fn generate(
 
 impl Model {
     /// The sample before its first step. Image-to-image takes an `initial` image of the plan's
-    /// size, and only then.
+    /// size, inpainting a mask with it, and nothing else does.
     ///
     /// # Errors
-    /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it.
-    pub fn begin(&self, plan: &Plan, initial: Option<&RgbImage>) -> Result<Sample> {
+    /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it
+    /// or leaves nothing to repaint.
+    pub fn begin(&self, plan: &Plan, initial: Option<&Initial>) -> Result<Sample> {
         self.check(plan)?;
-        check_initial(plan, initial)?;
-        let scheduler = schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?;
+        Initial::check(initial, plan)?;
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?.into();
         let mut noise = Generator::new(plan.seed);
         let mut warnings = Vec::new();
         let conditioning = self.condition(plan, &mut warnings)?;
-        let count = self.latent_len(plan);
+        let planes = self.latent_planes(plan);
+        let mut kept = None;
         let (begin, latent) = match (initial, plan.strength) {
-            (Some(image), Some(strength)) => {
+            (Some(Initial { image, mask }), Some(strength)) => {
                 let begin = begin_index(plan.steps, strength, scheduler.order())?;
                 let clean = self.encode(image, &mut noise);
-                (begin, scheduler.add_noise(begin, &clean, &noise.randn(count)))
+                let initial_noise = initial_noise(plan, &mut noise, 1, planes);
+                let latent = match mask {
+                    None => scheduler.add_noise(begin, &clean, &initial_noise),
+                    Some(mask) => {
+                        // The reference encodes the picture without the masked part, for UNets
+                        // that look at it. Nothing else here depends on that draw.
+                        noise.randn(initial_noise.len());
+                        let kept = kept.insert(Kept::new(
+                            mask,
+                            self.info.vae.scale(),
+                            clean,
+                            initial_noise,
+                        )?);
+                        kept.begin(&*scheduler, begin, plan)
+                    }
+                };
+                (begin, latent)
             }
             _ => {
                 let sigma = scheduler.init_noise_sigma();
-                (0, noise.randn(count).into_iter().map(|n| n * sigma).collect())
+                let noise = initial_noise(plan, &mut noise, 0, planes);
+                (0, noise.into_iter().map(|n| n * sigma).collect())
             }
         };
         let state = State::begin(begin);
@@ -70,8 +93,10 @@ impl Model {
             plan: plan.clone(),
             model: self.fingerprint,
             latent,
+            clean: None,
             state,
             noise,
+            kept,
             scheduler,
             conditioning,
             warnings,
@@ -107,10 +132,10 @@ impl Model {
             let step = sample.state.step;
             let mut latent = sample.latent.clone();
             sample.scheduler.scale_model_input(step, &mut latent);
-            for text in &sample.conditioning {
+            for texts in &sample.conditioning {
                 latents.push(latent.clone());
                 timesteps.push(sample.scheduler.timesteps()[step]);
-                conditioning.push(text);
+                conditioning.push(texts.at(sample.state.done));
                 if let Some(channels) = self.info.unet.guidance_channels {
                     guidance.push(guidance_embedding(sample.plan.guidance, channels));
                 }
@@ -134,8 +159,14 @@ impl Model {
                     *u += scale * (c - *u);
                 }
             }
-            let Sample { scheduler, state, latent, noise, .. } = sample;
+            let Sample { scheduler, state, latent, clean, noise, kept, .. } = sample;
+            let mut predicted = scheduler.clean(state.step, latent, &output);
             scheduler.step(state, &output, latent, noise)?;
+            if let Some(kept) = kept {
+                kept.put_back(&**scheduler, state.step, latent);
+                kept.put_back_clean(&mut predicted);
+            }
+            *clean = Some(predicted);
         }
         Ok(())
     }
@@ -158,10 +189,13 @@ impl Model {
     /// Checks a plan against the model and the memory limit, with nothing computed.
     ///
     /// # Errors
-    /// The plan is out of range, its scheduler cannot be built, or it needs more memory than is
-    /// allowed.
+    /// The plan is out of range, its scheduler cannot be built, its prompts cannot be read, or it
+    /// needs more memory than is allowed.
     pub fn check(&self, plan: &Plan) -> Result<()> {
         self.info.check(plan)?;
+        if plan.text.syntax == PromptSyntax::A1111 {
+            self.texts(plan, &mut Vec::new())?;
+        }
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();
@@ -176,38 +210,19 @@ impl Model {
 
     /// Values of the plan's latent.
     pub(crate) fn latent_len(&self, plan: &Plan) -> usize {
+        let (channels, height, width) = self.latent_planes(plan);
+        channels * height * width
+    }
+
+    /// Channels, height and width of the plan's latent.
+    fn latent_planes(&self, plan: &Plan) -> (usize, usize, usize) {
         let (height, width) = self.info.latent_size(plan.width, plan.height);
-        self.info.vae.latent_channels * height * width
+        (self.info.vae.latent_channels, height, width)
     }
 
     fn latents(&self, rows: &[&[f32]], width: u32, height: u32, meter: &Meter) -> Tensor {
         let (height, width) = self.info.latent_size(width, height);
         Tensor::images(rows, self.info.vae.latent_channels, height, width, meter)
-    }
-
-    /// Keys and values of the plan's texts: the negative prompt's with guidance, the prompt's.
-    pub(crate) fn condition(
-        &self,
-        plan: &Plan,
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<Arc<Conditioning>>> {
-        let texts = [("negative prompt", &plan.negative_prompt), ("prompt", &plan.prompt)];
-        texts[texts.len() - self.info.rows(plan)..]
-            .iter()
-            .map(|(name, text)| {
-                let encoding = self.tokenizer.encode(text)?;
-                if encoding.dropped > 0 {
-                    warnings.push(format!(
-                        "the {name} is too long for the model; cut off: \"{}\"",
-                        encoding.dropped_text
-                    ));
-                }
-                self.runtime.run(|| {
-                    let hidden = self.text.forward(&encoding.ids, self.runtime.meter())?;
-                    Ok(Arc::new(self.unet.condition(&hidden)))
-                })
-            })
-            .collect()
     }
 
     /// The mean of the latents of an image, scaled for the UNet: planes
@@ -247,19 +262,4 @@ impl Model {
         latent.iter_mut().for_each(|v| *v *= self.info.vae.scaling_factor);
         latent
     }
-}
-
-/// An initial image is there exactly where the plan has a strength, and of the plan's size.
-fn check_initial(plan: &Plan, initial: Option<&RgbImage>) -> Result<()> {
-    let size = (plan.width, plan.height);
-    let message = match (initial.map(RgbImage::dimensions), plan.strength) {
-        (None, None) => return Ok(()),
-        (Some(found), Some(_)) if found == size => return Ok(()),
-        (Some((width, height)), Some(_)) => {
-            format!("an initial image of {width}×{height} for a plan of {}×{}", size.0, size.1)
-        }
-        (Some(_), None) => "an initial image without a strength".to_owned(),
-        (None, Some(_)) => "a strength without an initial image".to_owned(),
-    };
-    Err(Error::Invalid(message))
 }

@@ -1,5 +1,8 @@
 //! What one image is to be: every value resolved, nothing left to defaults.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::schedulers::SchedulerKind;
@@ -45,6 +48,10 @@ pub struct TextOptions {
     pub syntax: PromptSyntax,
     /// Which of the text encoder's layers conditions, counted from its last, 1; the model's own if
     /// none. (AUTOMATIC1111's "Clip skip".)
+    ///
+    /// It counts the layers that the model's folder has. Those of Stable Diffusion 2 leave out the
+    /// last of OpenCLIP's 24, so that 1 is the one before the last there, which the model was
+    /// trained with; the web UI has no clip skip for it.
     pub clip_skip: Option<u32>,
 }
 
@@ -59,6 +66,26 @@ pub enum PromptSyntax {
     /// As AUTOMATIC1111's web UI: `(a)`, `[a]`, `(a:1.2)`, `[a:b:0.5]`, `[a|b]`, `BREAK`, `\(`, in
     /// chunks of 75 tokens without an end.
     A1111,
+}
+
+impl fmt::Display for PromptSyntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::A1111 => "a1111",
+        })
+    }
+}
+
+impl FromStr for PromptSyntax {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let all = [Self::Plain, Self::A1111];
+        all.into_iter()
+            .find(|syntax| syntax.to_string() == name)
+            .ok_or_else(|| Error::plan("syntax", format!("{name:?}: plain or a1111")))
+    }
 }
 
 /// Noise of another seed, mixed into the initial noise along the sphere.
@@ -84,7 +111,7 @@ pub enum MaskedStart {
 
 /// The longest side, so that no product of sizes can overflow.
 const MAX_SIDE: u32 = 8192;
-/// The longest prompt in bytes; a text encoder reads about 75 tokens.
+/// The longest prompt in bytes; a text encoder reads about 75 tokens at a time.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
 
 impl Plan {
@@ -117,6 +144,16 @@ impl Plan {
         {
             let message = format!("{strength}: above 0, up to 1, is needed");
             return Err(Error::plan("strength", message));
+        }
+        if self.inpaint.is_some() && self.strength.is_none() {
+            let message = "takes an initial image, and so a strength";
+            return Err(Error::plan("inpaint", message));
+        }
+        if let Some(Variation { strength, .. }) = self.variation
+            && !(0.0..=1.0).contains(&strength)
+        {
+            let message = format!("{strength}: from 0 to 1 is needed");
+            return Err(Error::plan("variation_strength", message));
         }
         for (name, text) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
             if text.len() > MAX_PROMPT_BYTES {
@@ -165,7 +202,12 @@ mod tests {
             (Plan { guidance: f64::NAN, ..plan() }, "guidance NaN"),
             (Plan { strength: Some(0.0), ..plan() }, "strength 0"),
             (Plan { strength: Some(1.5), ..plan() }, "strength 1.5"),
+            (Plan { inpaint: Some(MaskedStart::Image), ..plan() }, "inpaint takes"),
             (Plan { prompt: "x".repeat(100_000), ..plan() }, "prompt"),
+            (
+                Plan { variation: Some(Variation { seed: 1, strength: 1.1 }), ..plan() },
+                "variation_strength 1.1",
+            ),
         ] {
             let message = broken.check(8).unwrap_err().to_string();
             assert!(message.contains(name), "{message}");

@@ -26,6 +26,9 @@ impl Default for Options {
     }
 }
 
+/// The most threads that may be asked for: many more would keep each other busy for minutes.
+pub const MAX_THREADS: usize = 1024;
+
 /// The threads that compute and the meter that counts what they allocate.
 #[derive(Debug, Clone)]
 pub struct Runtime(Arc<Inner>);
@@ -42,9 +45,15 @@ impl Runtime {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The operating system gives no threads.
+    /// More threads than [`MAX_THREADS`] are asked for; the operating system gives none.
     pub fn new(options: Options) -> Result<Self> {
         let threads = options.threads.map_or(0, NonZeroUsize::get);
+        if threads > MAX_THREADS {
+            return Err(Error::Invalid(format!(
+                "{threads} threads: at most {MAX_THREADS} are possible, and more than the machine \
+                 has processors only cost time"
+            )));
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("engine-{i}"))
@@ -71,5 +80,21 @@ impl Runtime {
     /// Runs `work` on the engine's threads.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.0.pool.install(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_have_a_limit() {
+        let ask = |threads| {
+            let options = Options { threads: NonZeroUsize::new(threads), ..Options::default() };
+            Runtime::new(options)
+        };
+        ask(3).unwrap();
+        let error = ask(MAX_THREADS + 1).unwrap_err().to_string();
+        assert!(error.contains("1025 threads"), "{error}");
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conditioning::Conditioned;
 use crate::identity::build_identity;
+use crate::inpaint::Kept;
 use crate::model::Model;
-use crate::models::Conditioning;
 use crate::noise::Generator;
 use crate::plan::Plan;
 use crate::schedulers::{self, Scheduler, State};
@@ -17,18 +18,22 @@ use crate::{Error, Result};
 /// A sample can share a batch with any other of the same model and size, be dropped at any step,
 /// and be written out ([`Sample::save`]) and read back ([`Sample::restore`]) in another process;
 /// its final bytes are the same in each case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sample {
     pub(crate) plan: Plan,
     /// [`Model::fingerprint`] of its model.
     pub(crate) model: u64,
     /// Planes `[channels, height, width]`.
     pub(crate) latent: Vec<f32>,
+    /// What the last evaluation in this process predicted it to become.
+    pub(crate) clean: Option<Vec<f32>>,
     pub(crate) state: State,
     pub(crate) noise: Generator,
-    pub(crate) scheduler: Box<dyn Scheduler>,
+    /// For inpainting.
+    pub(crate) kept: Option<Kept>,
+    pub(crate) scheduler: Arc<dyn Scheduler>,
     /// The negative prompt's (with guidance only), then the prompt's.
-    pub(crate) conditioning: Vec<Arc<Conditioning>>,
+    pub(crate) conditioning: Vec<Conditioned>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -43,6 +48,7 @@ struct Saved {
     latent: Vec<f32>,
     state: State,
     noise: Generator,
+    kept: Option<Kept>,
 }
 
 impl Sample {
@@ -67,9 +73,12 @@ impl Sample {
         &self.latent
     }
 
-    /// The latent as the UNet is to see it next: of unit variance, whatever the scheduler counts
-    /// in. After the last step, the latent itself.
-    pub fn scaled_latent(&self) -> Vec<f32> {
+    /// The image so far, for people to look at: the clean latent that the last evaluation
+    /// predicted; before the first one the latent itself, at unit variance.
+    pub fn clean_latent(&self) -> Vec<f32> {
+        if let (Some(clean), false) = (&self.clean, self.is_done()) {
+            return clean.clone();
+        }
         let mut latent = self.latent.clone();
         if !self.is_done() {
             self.scheduler.scale_model_input(self.state.step, &mut latent);
@@ -94,6 +103,7 @@ impl Sample {
             latent: self.latent.clone(),
             state: self.state.clone(),
             noise: self.noise.clone(),
+            kept: self.kept.clone(),
         };
         postcard::to_stdvec(&saved).map_err(|e| Error::Invalid(format!("saving a sample: {e}")))
     }
@@ -113,12 +123,19 @@ impl Sample {
         if saved.model != model.fingerprint {
             return Err(broken("begun on another model, or at another precision"));
         }
-        let Saved { plan, latent, state, noise, .. } = saved;
+        let Saved { plan, latent, state, noise, kept, .. } = saved;
         model.check(&plan)?;
         if latent.len() != model.latent_len(&plan) {
             return Err(broken("its latent does not fit the model"));
         }
-        let scheduler = schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?;
+        let (height, width) = model.info.latent_size(plan.width, plan.height);
+        if kept.is_some() != plan.inpaint.is_some()
+            || kept.as_ref().is_some_and(|kept| !kept.fits(latent.len(), height * width))
+        {
+            return Err(broken("its mask does not fit its plan"));
+        }
+        let scheduler: Arc<dyn Scheduler> =
+            schedulers::build(&model.info.scheduler, plan.scheduler, plan.steps)?.into();
         if state.step > scheduler.timesteps().len() {
             return Err(broken("it is past its last step"));
         }
@@ -128,6 +145,17 @@ impl Sample {
         let mut warnings = Vec::new();
         let conditioning = model.condition(&plan, &mut warnings)?;
         let model = model.fingerprint;
-        Ok(Self { plan, model, latent, state, noise, scheduler, conditioning, warnings })
+        Ok(Self {
+            plan,
+            model,
+            latent,
+            clean: None,
+            state,
+            noise,
+            kept,
+            scheduler,
+            conditioning,
+            warnings,
+        })
     }
 }

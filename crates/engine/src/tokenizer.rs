@@ -103,9 +103,7 @@ impl Tokenizer {
     ///
     /// [`Error::Invalid`] when the text has a character that the vocabulary can express in no way.
     pub fn encode(&self, text: &str) -> Result<Encoding> {
-        let refused = |error| Error::Invalid(format!("the prompt cannot be tokenized: {error}"));
-        let encoded = self.inner.encode_fast(text, false).map_err(refused)?;
-        let tokens = encoded.get_ids();
+        let tokens = self.tokens(text)?;
         let (kept, dropped) = tokens.split_at(tokens.len().min(self.max_length - 2));
 
         let mut ids = Vec::with_capacity(self.max_length);
@@ -113,7 +111,7 @@ impl Tokenizer {
         ids.extend(kept);
         ids.push(self.end);
         ids.resize(self.max_length, self.pad);
-        let dropped_text = self.inner.decode(dropped, false).map_err(refused)?;
+        let dropped_text = self.inner.decode(dropped, false).map_err(untokenizable)?;
         Ok(Encoding {
             ids,
             dropped: dropped.len(),
@@ -121,10 +119,34 @@ impl Tokenizer {
         })
     }
 
+    /// The tokens of a text alone, as many as there are, with nothing before, behind or cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        let encoded = self.inner.encode_fast(text, false).map_err(untokenizable)?;
+        Ok(encoded.get_ids().to_vec())
+    }
+
+    /// The token of a comma that ends a word, if the vocabulary has one.
+    pub fn comma(&self) -> Option<u32> {
+        self.inner.token_to_id(&format!(",{END_OF_WORD}"))
+    }
+
+    /// The tokens that begin a prompt, end it, and fill it up.
+    pub fn frame(&self) -> (u32, u32, u32) {
+        (self.begin, self.end, self.pad)
+    }
+
     /// How many ids [`encode`](Self::encode) gives, the begin and end tokens included: 77 for CLIP.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
+}
+
+fn untokenizable(error: tokenizers::Error) -> Error {
+    Error::Invalid(format!("the prompt cannot be tokenized: {error}"))
 }
 
 impl std::fmt::Debug for Tokenizer {

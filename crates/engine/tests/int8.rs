@@ -77,7 +77,7 @@ fn images_of_the_demo_model_stay_close() {
             let plan = Plan { strength, scheduler, ..plan(prompt, side, seed as u64) };
             let initial = strength.map(|_| {
                 let picture = decode_file(&pictures[4 * seed], &Limits::default()).unwrap();
-                resize(&picture, side, side).unwrap()
+                resize(&picture, side, side).unwrap().into()
             });
             let [want, got] = [&exact, &int8].map(|model| {
                 generate(model, &plan, initial.as_ref(), |_| ControlFlow::Continue(())).unwrap()

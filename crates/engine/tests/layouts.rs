@@ -36,7 +36,8 @@ fn picture(folder: &Folder, options: Options) -> Vec<u8> {
         inpaint: None,
     };
     let initial = RgbImage::from_fn(32, 24, |x, y| image::Rgb([x as u8 * 8, y as u8 * 10, 99]));
-    let image = generate(&model, &plan, Some(&initial), |_| ControlFlow::Continue(())).unwrap();
+    let image =
+        generate(&model, &plan, Some(&initial.into()), |_| ControlFlow::Continue(())).unwrap();
     image.into_raw()
 }
 

@@ -51,7 +51,7 @@ fn text_encoder() {
             let mut got = Vec::new();
             for ids in ids.chunks(77) {
                 let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
-                got.extend(text.forward(&ids, &Meter::new()).unwrap().interleaved(0));
+                got.extend(text.forward(&ids, 0, &Meter::new()).unwrap().interleaved(0));
             }
             assert_close(&format!("{model} text encoder"), &got, &want, TOLERANCE);
         }

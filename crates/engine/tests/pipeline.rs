@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use diffusion_engine::images::RgbImage;
 use diffusion_engine::{
-    Error, MemoryPlan, Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind, Source,
-    TextOptions, build_identity, generate,
+    Error, Initial, MemoryPlan, Model, Options, Plan, Precision, Runtime, Sample, SchedulerKind,
+    Source, TextOptions, build_identity, generate,
 };
 use folder::Folder;
 use safetensors::tensor::Dtype;
@@ -63,9 +63,9 @@ impl Case {
         }
     }
 
-    fn initial(&self, goldens: &Goldens) -> Option<RgbImage> {
+    fn initial(&self, goldens: &Goldens) -> Option<Initial> {
         let name = self.init.as_ref()?;
-        RgbImage::from_raw(self.width, self.height, goldens.bytes(name))
+        RgbImage::from_raw(self.width, self.height, goldens.bytes(name)).map(Initial::from)
     }
 }
 
@@ -162,7 +162,7 @@ fn a_batch_gives_each_sample_the_bytes_that_it_has_alone() {
     .collect();
     plans[2].negative_prompt = String::new();
     let goldens = Goldens::open("images");
-    let initial = RgbImage::from_raw(64, 64, goldens.bytes("init.64x64")).unwrap();
+    let initial = RgbImage::from_raw(64, 64, goldens.bytes("init.64x64")).unwrap().into();
     plans[4].strength = Some(0.6);
     let initial = |plan: &Plan| plan.strength.map(|_| &initial);
 
@@ -254,7 +254,7 @@ fn weights_packed_once_or_at_each_use_give_the_same_bytes() {
 
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
-    let initial = RgbImage::new(96, 64);
+    let initial = RgbImage::new(96, 64).into();
     for (name, pack_below, strength, guidance) in [
         ("tiny-sd1", 0, Some(0.5), 7.5),
         ("tiny-sd1", 1 << 30, None, 1.0),
@@ -291,7 +291,7 @@ fn the_mean_latent_is_what_draws_are_spread_around() {
     let draws: Vec<Vec<f32>> = (0..64)
         .map(|seed| {
             let plan = Plan { strength: Some(0.02), ..plan(SchedulerKind::Euler, 1.0, 50, seed) };
-            model.begin(&plan, Some(&initial)).unwrap().latent().to_vec()
+            model.begin(&plan, Some(&initial.clone().into())).unwrap().latent().to_vec()
         })
         .collect();
     let average = |i: usize| draws.iter().map(|draw| draw[i]).sum::<f32>() / draws.len() as f32;
@@ -306,13 +306,28 @@ fn the_mean_latent_is_what_draws_are_spread_around() {
 }
 
 #[test]
-fn latents_are_shown_at_unit_variance() {
+fn the_image_so_far_is_what_it_becomes() {
     let model = model("tiny-sd1");
-    for kind in [SchedulerKind::Euler, SchedulerKind::Ddim] {
-        let sample = model.begin(&plan(kind, 1.0, 4, 3), None).unwrap();
-        let latent = sample.scaled_latent();
-        let variance = latent.iter().map(|v| v * v).sum::<f32>() / latent.len() as f32;
-        assert!((0.5..2.0).contains(&variance), "{kind}: {variance}");
+    for kind in SchedulerKind::ALL {
+        let mut sample = model.begin(&plan(kind, 1.0, 6, 3), None).unwrap();
+        let variance = |latent: &[f32]| {
+            latent.iter().map(|value| value * value).sum::<f32>() / latent.len() as f32
+        };
+        let first = variance(&sample.clean_latent());
+        assert!((0.5..2.0).contains(&first), "{kind}: {first}");
+        let mut shown = Vec::new();
+        while !sample.is_done() {
+            model.step(std::slice::from_mut(&mut sample)).unwrap();
+            shown.push(sample.clean_latent());
+        }
+        // What is shown draws nearer to the end.
+        let end = sample.latent();
+        let off = |latent: &[f32]| {
+            let differences: Vec<f32> = latent.iter().zip(end).map(|(a, b)| a - b).collect();
+            variance(&differences)
+        };
+        assert_eq!(shown.last().unwrap(), end, "{kind}");
+        assert!(off(&shown[shown.len() - 2]) < off(&shown[0]) + 1e-6, "{kind}");
     }
 }
 

@@ -191,3 +191,20 @@ fn samples_continue_after_being_written_and_read() {
     }
     assert!(SchedulerKind::ALL.iter().all(|kind| kinds.contains(kind)));
 }
+
+/// Whatever a scheduler counts in, the clean latent is found again when the UNet tells its noise.
+#[test]
+fn clean_latents_are_predicted() {
+    let (clean, noise) = ([0.5, -1.0, 2.0, 0.0], [1.0, 0.3, -0.7, 0.1]);
+    for kind in SchedulerKind::ALL {
+        let config = SchedulerConfig::new(Reader::new("scheduler_config.json", Map::new()));
+        let scheduler = build(&config, Some(kind), 8).unwrap();
+        for step in 0..scheduler.timesteps().len() {
+            let latent = scheduler.add_noise(step, &clean, &noise);
+            let found = scheduler.clean(step, &latent, &noise);
+            for (found, clean) in found.iter().zip(clean) {
+                assert!((found - clean).abs() < 1e-3, "{kind} at {step}: {found} for {clean}");
+            }
+        }
+    }
+}

@@ -63,19 +63,28 @@ impl Artifacts {
     /// The storage is full or cannot be reached.
     pub async fn put(&self, kind: Kind, bytes: Bytes) -> Result<String> {
         let sha256 = sha256(&bytes);
-        let path = kind.path(&sha256);
-        // Written again unless it is new: a sweep leaves alone what is new, and nothing else.
-        let is_new = match self.store.head(&path).await {
-            Ok(found) => {
-                found.size == bytes.len() as u64 && found.last_modified > Utc::now() - FRESH / 2
-            }
-            Err(object_store::Error::NotFound { .. }) => false,
-            Err(error) => return Err(error.into()),
-        };
-        if !is_new {
-            self.store.put(&path, PutPayload::from_bytes(bytes)).await?;
+        if self.new_size(kind, &sha256).await? != Some(bytes.len() as u64) {
+            self.store.put(&kind.path(&sha256), PutPayload::from_bytes(bytes)).await?;
         }
         Ok(sha256)
+    }
+
+    /// The size of a file that is there and new: a sweep leaves alone what is new, and nothing
+    /// else.
+    async fn new_size(&self, kind: Kind, hash: &str) -> Result<Option<u64>> {
+        match self.store.head(&kind.path(hash)).await {
+            Ok(found) => Ok((found.last_modified > Utc::now() - FRESH / 2).then_some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a file is there, and so new that no sweep takes it before its row is written.
+    ///
+    /// # Errors
+    /// The storage cannot be reached.
+    pub async fn has_new(&self, kind: Kind, hash: &str) -> Result<bool> {
+        Ok(self.new_size(kind, hash).await?.is_some())
     }
 
     /// Reads a file. What is read is what was stored: the hash is compared.

@@ -200,6 +200,9 @@ fn connect(command: &mut Command, server: &Server) {
     if let Some(password) = &server.password {
         command.env("PGPASSWORD", password);
     }
+    for (name, value) in &server.parameters {
+        command.env(name, value);
+    }
 }
 
 async fn run(mut command: Command) -> Result<()> {
@@ -217,4 +220,51 @@ async fn run(mut command: Command) -> Result<()> {
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Error::Invalid(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_url_says_reaches_the_programs() {
+        let url = "postgres://u:p%40ss@h:5433/d?sslmode=verify-full&ssl-root-cert=/etc/a%20b.pem\
+                   &sslcert=/c&sslkey=/k&application_name=mine&options=-c%20a=1&options[b]=2 3\
+                   &statement-cache-capacity=5";
+        let Location::Postgres(server) = url.parse().unwrap() else { panic!() };
+        let mut command = Command::new("pg_dump");
+        connect(&mut command, &server);
+        let told: Vec<(String, String)> = command
+            .get_envs()
+            .map(|(name, value)| {
+                let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
+                (text(name), text(value.unwrap()))
+            })
+            .collect();
+        let expected = [
+            ("PGAPPNAME", "mine"),
+            ("PGDATABASE", "d"),
+            ("PGHOST", "h"),
+            ("PGOPTIONS", "-c a=1 -c b=2\\ 3"),
+            ("PGPASSWORD", "p@ss"),
+            ("PGPORT", "5433"),
+            ("PGSSLCERT", "/c"),
+            ("PGSSLKEY", "/k"),
+            ("PGSSLMODE", "verify-full"),
+            ("PGSSLROOTCERT", "/etc/a b.pem"),
+            ("PGUSER", "u"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(told, expected);
+
+        let url = "postgres:///d?host=/run/pg&user=u&password=p%26&dbname=e";
+        let Location::Postgres(server) = url.parse().unwrap() else { panic!() };
+        let mut command = Command::new("pg_dump");
+        connect(&mut command, &server);
+        let told = |name: &str| {
+            command.get_envs().find(|(n, _)| *n == name).and_then(|(_, value)| value?.to_str())
+        };
+        assert_eq!(told("PGHOST"), Some("/run/pg"));
+        assert_eq!((told("PGPASSWORD"), told("PGDATABASE")), (Some("p&"), Some("e")));
+    }
 }

@@ -10,6 +10,10 @@ pub enum Error {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
 
+    /// The database does not answer; what was asked of it may have happened.
+    #[error("database: no answer within {} seconds", .0.as_secs())]
+    Silent(std::time::Duration),
+
     /// The tables cannot be made or brought up to date.
     #[error("database migration: {0}")]
     Migration(String),
@@ -120,7 +124,7 @@ impl Error {
                 | sqlx::Error::Decode(_) => false,
                 _ => true,
             },
-            Self::Queue(_) | Self::Storage(_) | Self::Io { .. } => true,
+            Self::Silent(_) | Self::Queue(_) | Self::Storage(_) | Self::Io { .. } => true,
             _ => false,
         }
     }

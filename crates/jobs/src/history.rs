@@ -1,5 +1,7 @@
 //! Reading what became of jobs, and deleting it.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use crate::database::{Database, both, transaction};
@@ -28,6 +30,28 @@ pub struct Page<T> {
     pub next: Option<Uuid>,
 }
 
+/// How many images of a job are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts([i64; State::ALL.len()]);
+
+impl Counts {
+    /// Counts images in a state.
+    pub fn add(&mut self, state: State, count: i64) {
+        self.0[state as usize] += count;
+    }
+
+    /// Images in a state.
+    pub fn of(&self, state: State) -> i64 {
+        self.0[state as usize]
+    }
+}
+
+/// `$from, …`: a parameter for each of these jobs.
+fn places(jobs: &[Uuid], from: usize) -> String {
+    let places: Vec<String> = (from..from + jobs.len()).map(|n| format!("${n}")).collect();
+    places.join(", ")
+}
+
 const JOB_COLUMNS: &str =
     "id, kind, state, request, owner, priority, created_at, started_at, finished_at, version";
 
@@ -54,6 +78,70 @@ impl Database {
         Ok(both!(self, pool => {
             sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(job).fetch_all(pool).await?
         }))
+    }
+
+    /// The first images of each of these jobs, at most `most` of one, in order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn first_images(&self, jobs: &[Uuid], most: i32) -> Result<Vec<JobImage>> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = format!(
+            "SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id IN ({}) AND idx < $1 \
+             ORDER BY job_id, idx",
+            places(jobs, 2)
+        );
+        Ok(both!(self, pool => {
+            let select = sqlx::query_as(sqlx::AssertSqlSafe(&*select)).bind(most);
+            jobs.iter().fold(select, |select, job| select.bind(job)).fetch_all(pool).await?
+        }))
+    }
+
+    /// How many images of each of these jobs are in which state.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn image_counts(&self, jobs: &[Uuid]) -> Result<HashMap<Uuid, Counts>> {
+        let mut counts = HashMap::new();
+        if jobs.is_empty() {
+            return Ok(counts);
+        }
+        let select = format!(
+            "SELECT job_id, state, count(*) FROM job_images WHERE job_id IN ({}) \
+             GROUP BY job_id, state",
+            places(jobs, 1)
+        );
+        let rows: Vec<(Uuid, String, i64)> = both!(self, pool => {
+            let select = sqlx::query_as(sqlx::AssertSqlSafe(&*select));
+            jobs.iter().fold(select, |select, job| select.bind(job)).fetch_all(pool).await?
+        });
+        for (job, state, count) in rows {
+            let counts: &mut Counts = counts.entry(job).or_default();
+            counts.add(state.parse()?, count);
+        }
+        Ok(counts)
+    }
+
+    /// The image of a job whose result has this file name.
+    ///
+    /// # Errors
+    /// There is no such image.
+    pub async fn job_image_named(&self, job: Uuid, name: &str) -> Result<JobImage> {
+        let missing = || Error::not_found("image", format!("{job}/{name}"));
+        // Postgres refuses this character, and no row holds it.
+        if name.contains('\0') {
+            return Err(missing());
+        }
+        let select = format!(
+            "SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id = $1 AND output_name = $2 \
+             ORDER BY idx LIMIT 1"
+        );
+        let image = both!(self, pool => {
+            sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(job).bind(name).fetch_optional(pool).await?
+        });
+        image.ok_or_else(missing)
     }
 
     /// One image of a job.

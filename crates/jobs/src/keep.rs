@@ -99,7 +99,9 @@ impl Database {
     async fn spoken_of(&self) -> Result<HashSet<String>> {
         let select = "SELECT 'images/' || sha256 || '.png' FROM job_images WHERE sha256 IS NOT NULL \
                       UNION SELECT 'inputs/' || (plan ->> 'input') FROM job_images \
-                      WHERE plan ->> 'input' IS NOT NULL";
+                      WHERE plan ->> 'input' IS NOT NULL \
+                      UNION SELECT 'inputs/' || ((plan -> 'mask') ->> 'picture') FROM job_images \
+                      WHERE ((plan -> 'mask') ->> 'picture') IS NOT NULL";
         let files: Vec<String> =
             both!(self, pool => sqlx::query_scalar(select).fetch_all(pool).await?);
         let open = "SELECT job_id, idx FROM job_images WHERE state IN ('queued', 'running')";

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::database::{both, transaction};
+use crate::idempotency::{Once, remember};
 use crate::{Database, Error, Result};
 
 /// What a key begins with, so that one that leaked can be recognised.
@@ -169,9 +170,33 @@ pub async fn create(
     name: &str,
     scopes: BTreeSet<Scope>,
 ) -> Result<(Key, Secret)> {
+    create_once(database, name, scopes, None).await
+}
+
+/// As [`create`], and under one `Idempotency-Key` once. The key itself is kept nowhere, so a
+/// repeated request cannot be answered with it again, and is refused.
+///
+/// # Errors
+/// As [`create`]; [`Error::Conflict`] where the request was carried out before, or its name was
+/// used for another.
+pub async fn create_once(
+    database: &Database,
+    name: &str,
+    scopes: BTreeSet<Scope>,
+    once: Option<Once<'_>>,
+) -> Result<(Key, Secret)> {
     let name = checked(name, &scopes)?;
     let (key, secret) = fresh(name, scopes)?;
-    transaction!(database, tx => insert!(tx, key, hash(secret.expose())));
+    transaction!(database, tx => {
+        if let Some(once) = once && let Some(before) = remember!(tx, once, key.id, key.created_at) {
+            return Err(Error::Conflict(format!(
+                "the request of this Idempotency-Key made the key {}, which was shown then and is \
+                 kept nowhere: if it was lost, revoke it and make another under another name",
+                before.made
+            )));
+        }
+        insert!(tx, key, hash(secret.expose()));
+    });
     Ok((key, secret))
 }
 

@@ -162,7 +162,8 @@ pub struct Request {
     pub syntax: Syntax,
     /// Which of the text encoder's layers conditions, counted from its last, 1.
     pub clip_skip: Option<u32>,
-    /// Seed of the noise that is mixed in for the first image, and its part, 0 to 1.
+    /// Seed of the noise that is mixed in for the first image, and its part, 0 to 1. The following
+    /// images have the following ones, and all have the same `seed`.
     pub variation: Option<(u64, f64)>,
     /// The API that it came through.
     pub dialect: Dialect,
@@ -172,6 +173,8 @@ pub struct Request {
 
 /// Images that one job may have.
 pub const MOST_IMAGES: usize = 1000;
+/// Deviation in pixels by which a mask may be softened.
+pub const MOST_BLUR: f64 = 256.0;
 /// Steps that one image may have.
 pub const MOST_STEPS: u32 = 1000;
 
@@ -250,9 +253,10 @@ impl Request {
             ));
         }
         if let Some(mask) = &self.mask
-            && !(0.0..=256.0).contains(&mask.inpaint.blur)
+            && !(0.0..=MOST_BLUR).contains(&mask.inpaint.blur)
         {
-            return wrong("mask_blur", "0 to 256 pixels are possible");
+            let message = format!("{}: 0 to {MOST_BLUR} pixels are possible", mask.inpaint.blur);
+            return Err(Error::field("mask_blur", message));
         }
         if let Some((_, part)) = self.variation
             && !(0.0..=1.0).contains(&part)

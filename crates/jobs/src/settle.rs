@@ -1,5 +1,12 @@
 //! A job's state follows from its images'.
 
+/// Locks a job's row: the first statement of each transaction that changes its images, so that they
+/// wait for each other in one order.
+pub(crate) const LOCK: &str = "UPDATE jobs SET version = version WHERE id = $1";
+
+/// As [`LOCK`], and counts a change that clients can see.
+pub(crate) const TOUCH: &str = "UPDATE jobs SET version = version + 1 WHERE id = $1";
+
 /// Ends a job whose images have all ended. The job's row must be locked already (by an `UPDATE` in
 /// the same transaction): of two transactions that end its last two images, the second then sees
 /// what the first did.

@@ -10,7 +10,7 @@ use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::database::Location;
 use diffusion_jobs::queue::Backlog;
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Priority, Queue, backup, keep};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::postgres::Postgres;
 use support::{Fresh, on_both};
 use tempfile::TempDir;
@@ -34,16 +34,16 @@ impl Place {
 
     /// A job that is drawn from a stored picture.
     async fn ask(&self, input: &str) -> Uuid {
+        self.ask_for(json!({ "input": input })).await
+    }
+
+    async fn ask_for(&self, plan: Value) -> Uuid {
         let job = NewJob {
             kind: "img2img".into(),
             request: json!({}),
             owner: None,
             priority: Priority::Normal,
-            images: vec![NewImage {
-                plan: json!({ "input": input }),
-                input_path: None,
-                output_name: "a.png".into(),
-            }],
+            images: vec![NewImage { plan, input_path: None, output_name: "a.png".into() }],
         };
         let backlog = Backlog { total: 100, each: 100 };
         self.queue.enqueue(&job, None, backlog).await.unwrap().id
@@ -58,7 +58,8 @@ async fn outdated_jobs_and_files(fresh: &Fresh) {
     let place = Place::new(fresh).await;
     let (kept, gone, lost) =
         (place.input("kept").await, place.input("gone").await, place.input("lost").await);
-    let open = place.ask(&kept).await;
+    let mask = place.input("mask").await;
+    let open = place.ask_for(json!({ "input": kept, "mask": { "picture": mask } })).await;
     let ended = place.ask(&gone).await;
     place.queue.cancel(ended).await.unwrap();
     place.artifacts.put_state(open, 0, Bytes::from_static(b"state")).await.unwrap();
@@ -83,6 +84,7 @@ async fn outdated_jobs_and_files(fresh: &Fresh) {
     assert_eq!(clean(later).await.files, 1);
     assert!(!place.artifacts.has(Kind::Input, &gone).await.unwrap());
     assert!(place.artifacts.has(Kind::Input, &kept).await.unwrap());
+    assert!(place.artifacts.has(Kind::Input, &mask).await.unwrap());
 }
 
 async fn the_quota(fresh: &Fresh) {

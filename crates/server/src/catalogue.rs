@@ -85,6 +85,13 @@ impl Catalogue {
         }
         let path = PathBuf::from(name);
         if path.is_dir() {
+            if !path.join("model_index.json").exists() {
+                bail!(
+                    "{} has no model_index.json: a model is a folder as diffusers saves it, with \
+                     that file and unet, vae, text_encoder, tokenizer and scheduler beside it",
+                    path.display()
+                );
+            }
             return Ok(Known {
                 name: path.canonicalize().map_or_else(|_| name.to_owned(), |p| file_name(&p)),
                 origin: Origin::Folder,

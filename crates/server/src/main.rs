@@ -6,16 +6,23 @@ mod cli;
 mod config;
 mod dataset;
 mod embedded;
+mod encode;
+mod explain;
 mod failpoints;
+mod fingerprint;
 mod housekeeping;
 mod http;
+mod infotext;
+mod inpaint;
 mod interrupt;
 mod live;
+mod machine;
 mod output;
 mod pace;
 mod plan;
 mod resolve;
 mod runtime;
+mod samplers;
 mod supervisor;
 mod telemetry;
 mod whole;
@@ -33,11 +40,11 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(status) => status,
         Err(error) if interrupt::requested() => {
-            eprintln!("interrupted: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("interrupted: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", output::one_line(&format!("{error:#}")));
+            eprintln!("error: {}", output::one_line(&explain::explain(&error)));
             ExitCode::from(2)
         }
     }

@@ -30,11 +30,20 @@ impl Pace {
         known.seconds = Some(known.seconds.map_or(since, |mean| mean + NEWEST * (since - mean)));
     }
 
-    /// How long so many images take.
+    /// How long to tell a client to stay away until so many images are made.
     pub(crate) fn time_for(&self, images: i64) -> Duration {
-        let seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner).seconds;
-        let seconds = seconds.unwrap_or(UNKNOWN) * images.max(0) as f64;
+        let seconds = self.seconds().unwrap_or(UNKNOWN) * images.max(0) as f64;
         Duration::from_secs_f64(seconds.clamp(1.0, 3600.0))
+    }
+
+    /// How long so many images take; `None` before any was made.
+    pub(crate) fn expected(&self, images: i64) -> Option<Duration> {
+        let seconds = self.seconds()? * images.max(0) as f64;
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).seconds
     }
 }
 
@@ -45,7 +54,7 @@ mod tests {
     #[test]
     fn the_time_for_what_waits() {
         let pace = Pace::default();
-        assert_eq!(pace.time_for(3), Duration::from_secs(30));
+        assert_eq!((pace.time_for(3), pace.expected(3)), (Duration::from_secs(30), None));
         let mut now = Instant::now();
         for _ in 0..200 {
             now += Duration::from_secs(2);
@@ -53,6 +62,8 @@ mod tests {
         }
         let told = pace.time_for(10).as_secs_f64();
         assert!((told - 20.0).abs() < 0.1, "{told}");
+        let expected = pace.expected(10_000).unwrap().as_secs_f64();
+        assert!((expected - 20_000.0).abs() < 100.0, "{expected}");
         pace.finished(now + Duration::from_secs(3600), 5.0);
         assert!(pace.time_for(10).as_secs_f64() < 25.0, "a pause is no slowness");
         assert_eq!(pace.time_for(0), Duration::from_secs(1));

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use diffusion_jobs::request::{Inpaint, Resize};
+use diffusion_engine::MaskedStart;
+use diffusion_jobs::request::{Fill, Inpaint, Resize};
 use serde::{Deserialize, Serialize};
 
 /// The stored plan of one image.
@@ -36,4 +37,13 @@ pub(crate) struct StoredMask {
     /// How.
     #[serde(flatten)]
     pub(crate) inpaint: Inpaint,
+}
+
+/// What the latent of the repainted part begins with: colours are filled in before it is made.
+pub(crate) fn masked_start(fill: Fill) -> MaskedStart {
+    match fill {
+        Fill::Surround | Fill::Original => MaskedStart::Image,
+        Fill::LatentNoise => MaskedStart::Noise,
+        Fill::LatentNothing => MaskedStart::Nothing,
+    }
 }

@@ -11,14 +11,22 @@ use anyhow::Context;
 /// The files that are being written. A file is made, and gets its name, only under this lock.
 static PARTIAL: Partial = Partial(Mutex::new(BTreeSet::new()));
 
-/// Writes a file under a temporary name beside it, then renames it.
+/// Writes a file under a temporary name beside it, then renames it. What a link leads to is
+/// written, and the link stays; a device or a pipe is written to as it is.
 ///
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    PARTIAL
-        .write(path, |file| file.write_all(bytes))
-        .with_context(|| format!("cannot write {}", path.display()))
+    let written = match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => {
+            path.canonicalize().and_then(|path| PARTIAL.write(&path, |file| file.write_all(bytes)))
+        }
+        Ok(there) if !there.is_dir() => {
+            File::options().write(true).open(path).and_then(|mut file| file.write_all(bytes))
+        }
+        _ => PARTIAL.write(path, |file| file.write_all(bytes)),
+    };
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Removes what is being written. No file is begun or gets its name until the result is dropped:
@@ -86,6 +94,23 @@ mod tests {
         std::fs::create_dir(&target).unwrap();
         assert!(write(&target, b"image").is_err());
         assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::fs::write(&target, b"old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        // A device that is somebody's link, so that nothing can be lost if this fails.
+        let null = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        write(&null, b"gone").unwrap();
+        assert!(null.is_symlink() && std::fs::read(&null).unwrap().is_empty());
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl BenchEngine {
         let weights = self.weights("text_encoder")?;
         let text = ClipText::load(weights, self.info()?.text, Residency::Stored)?;
         let tokens = Inputs::read(&self.inputs)?.prompt_tokens;
-        Ok(on(runtime, move |runtime| Ok(text.forward(&tokens, runtime.meter())?.interleaved(0))))
+        Ok(on(runtime, move |runtime| {
+            Ok(text.forward(&tokens, 0, runtime.meter())?.interleaved(0))
+        }))
     }
 
     fn image(&self, runtime: &Runtime) -> anyhow::Result<Work> {

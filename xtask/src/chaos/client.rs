@@ -38,11 +38,12 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(ports: Vec<u16>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(REQUEST))
-            .build();
-        Self { agent: config.new_agent(), ports, next: AtomicUsize::new(0) }
+        Self { agent: agent(REQUEST), ports, next: AtomicUsize::new(0) }
+    }
+
+    /// Waits so long for each answer.
+    pub(super) fn patient(self, time: Duration) -> Self {
+        Self { agent: agent(time), ..self }
     }
 
     fn send(
@@ -127,6 +128,11 @@ impl Client {
             thread::sleep(LOOK);
         }
     }
+}
+
+fn agent(patience: Duration) -> ureq::Agent {
+    let config = ureq::Agent::config_builder();
+    config.http_status_as_error(false).timeout_global(Some(patience)).build().new_agent()
 }
 
 /// What is asked for a seed.

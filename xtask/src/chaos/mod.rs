@@ -11,6 +11,8 @@ mod disk_full;
 mod failpoints;
 mod latency;
 mod listeners;
+mod network;
+mod partition;
 mod poison;
 #[path = "../../../crates/jobs/tests/support/postgres.rs"]
 #[allow(clippy::unwrap_used, clippy::expect_used, dead_code, missing_docs, unreachable_pub)]
@@ -69,6 +71,8 @@ enum Row {
     Zombie,
     /// Postgres stops as in a crash, again and again
     PostgresStopped,
+    /// The network between server and Postgres is cut without a word (needs root)
+    Partition,
     /// SIGKILL of server and worker while SQLite writes
     SqliteKilled,
     /// No space for artifacts, then none for the database
@@ -162,7 +166,7 @@ impl Row {
 
     fn is_for(self, kind: Kind) -> bool {
         match self {
-            Self::Zombie | Self::PostgresStopped => kind == Kind::Postgres,
+            Self::Zombie | Self::PostgresStopped | Self::Partition => kind == Kind::Postgres,
             Self::SqliteKilled | Self::DiskFull | Self::Listeners => kind == Kind::Sqlite,
             _ => true,
         }
@@ -175,6 +179,7 @@ impl Row {
             Self::Poison => poison::run(run, report),
             Self::Zombie => zombie::run(run, report),
             Self::PostgresStopped => postgres_stopped::run(run, report),
+            Self::Partition => partition::run(run, report),
             Self::SqliteKilled => sqlite_killed::run(run, report),
             Self::DiskFull => disk_full::run(run, report),
             Self::Rolling => rolling::run(run, report),

@@ -10,6 +10,7 @@ use image::{
 };
 
 use super::{flatten, jpeg, webp};
+use crate::source::open_file;
 use crate::{Error, Result};
 
 /// The formats that [`decode`] reads, in words.
@@ -77,6 +78,14 @@ impl Limits {
 /// [`Error::Image`] when the format is unknown, the file is broken or cut off, or a limit is
 /// exceeded. Sizes are checked against the header, before any pixel is allocated.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
+    let (decoded, orientation) = read(bytes, limits)?;
+    let mut upright = DynamicImage::ImageRgb8(flatten::to_rgb8(decoded));
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
+}
+
+/// The pixels of a file as they are stored, and how they are to be turned.
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(DynamicImage, Orientation)> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = format_of(bytes)?;
     match format {
@@ -108,33 +117,46 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
     // Broken metadata is no reason to refuse a picture whose pixels are fine.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| explain(format, &error))?;
-    let mut upright = DynamicImage::ImageRgb8(flatten::to_rgb8(decoded));
-    upright.apply_orientation(orientation);
-    Ok(upright.into_rgb8())
+    Ok((decoded, orientation))
 }
 
 /// Reads and decodes the picture at `path`, as [`decode`] does.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read, else those of [`decode`], with the path. A file
-/// that is too large is refused without being read whole.
+/// Those of [`read_file`] and [`decode`], with the path.
 pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> {
     let path = path.as_ref();
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
-    let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
-    let named = |error| match error {
-        Error::Image(message) => Error::Image(format!("{}: {message}", path.display())),
-        other => other,
-    };
-    limits.check_bytes(length).map_err(named)?;
+    decode(&read_file(path, limits)?, limits).map_err(|error| named(path, error))
+}
 
-    // The length of a pipe or a growing file says nothing, so the read is bounded as well.
+/// Reads an encoded picture that may be decoded under these limits.
+///
+/// # Errors
+///
+/// [`Error::Io`] when there is no regular file that can be read; [`Error::Image`] for one that is too
+/// large, which is not read whole.
+pub fn read_file(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let file = open_file(path).map_err(|source| Error::io(path, source))?;
+    let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
+    limits.check_bytes(length).map_err(|error| named(path, error))?;
+
+    // The length of a growing file says nothing, so the read is bounded as well.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limits.max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|source| Error::io(path, source))?;
-    decode(&bytes, limits).map_err(named)
+    limits.check_bytes(bytes.len() as u64).map_err(|error| named(path, error))?;
+    Ok(bytes)
+}
+
+/// What is wrong with a picture, with its path.
+fn named(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Image(message) => Error::Image(format!("{}: {message}", path.display())),
+        other => other,
+    }
 }
 
 /// The supported format of `bytes`, or an error that names what it seems to be.

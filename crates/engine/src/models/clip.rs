@@ -74,11 +74,20 @@ impl ClipText {
         self.config.max_positions
     }
 
-    /// The last hidden state, after the final norm: `[1, tokens, hidden_size]`.
+    /// The hidden state of the last layer but `left_out`, after the final norm: `[1, tokens,
+    /// hidden_size]`.
     ///
     /// # Errors
-    /// An id is outside the vocabulary, or there are more tokens than positions.
-    pub fn forward(&self, ids: &[u32], meter: &Meter) -> Result<Tensor> {
+    /// An id is outside the vocabulary, there are more tokens than positions, or no layer is left.
+    pub fn forward(&self, ids: &[u32], left_out: usize, meter: &Meter) -> Result<Tensor> {
+        let layers = match self.layers.len().checked_sub(left_out) {
+            None | Some(0) => {
+                let count = self.layers.len();
+                let message = format!("{left_out} of the text encoder's {count} layers left out");
+                return Err(Error::Invalid(message));
+            }
+            Some(layers) => &self.layers[..layers],
+        };
         let hidden = self.config.hidden_size;
         if ids.len() > self.config.max_positions {
             return Err(Error::Invalid(format!(
@@ -105,7 +114,7 @@ impl ClipText {
         } else {
             Tensor::sequences(&[&rows], hidden, meter)
         };
-        for layer in &self.layers {
+        for layer in layers {
             x = layer.forward(x);
         }
         Ok(layer_norm(&x, &self.final_norm))

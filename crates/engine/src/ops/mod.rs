@@ -13,6 +13,7 @@ mod norm;
 mod packing;
 mod pointwise;
 mod tensor;
+mod tokens;
 
 pub use attention::{KeyValue, attention, causal_attention, cross_attention};
 pub use conv::{Conv2d, conv2d, conv2d_plus, conv2d_shifted, upsample_conv2d};
@@ -25,3 +26,4 @@ pub use norm::{GroupNorm, LayerNorm, group_norm, group_norm_silu, layer_norm};
 pub use packing::{Packing, Precision, Residency};
 pub use pointwise::{concat_channels, silu_vector};
 pub use tensor::{Shape, Tensor};
+pub use tokens::{concat_tokens, scale_tokens, sum};

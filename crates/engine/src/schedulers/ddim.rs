@@ -42,6 +42,10 @@ impl Solver for Ddim {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// Formula 12 with σ = 0.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let timestep = self.schedule.timestep(state.step);

@@ -239,6 +239,10 @@ impl Solver for DpmMultistep {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// The stochastic algorithms draw noise at every step.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         state.remember(self.convert(state.step, latent, output), self.order);

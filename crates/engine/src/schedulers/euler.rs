@@ -53,6 +53,10 @@ impl Solver for Euler {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let change = self.schedule.sigma(state.step + 1) - sigma;

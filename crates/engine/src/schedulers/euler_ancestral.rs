@@ -46,6 +46,10 @@ impl Solver for EulerAncestral {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// Draws noise at every step, the last included, where its weight is zero.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);

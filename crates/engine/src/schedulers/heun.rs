@@ -60,6 +60,10 @@ impl Solver for Heun {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// Steps by Euler's method, and at the next evaluation again from the latent held back, with
     /// the mean of both slopes.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {

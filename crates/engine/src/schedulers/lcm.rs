@@ -80,6 +80,10 @@ impl Solver for Lcm {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// Draws noise at every step but the last.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator) {
         let timestep = self.schedule.timestep(state.step);

@@ -73,6 +73,10 @@ impl Solver for Lms {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let sigma = self.schedule.sigma(state.step);
         let derivative = latent

@@ -110,6 +110,10 @@ pub trait Scheduler: Send + Sync + std::fmt::Debug {
     /// past the last evaluation, the clean latent.
     fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32>;
 
+    /// The clean latent that the (guided) output of the UNet at evaluation `step` predicts, for
+    /// people to look at: no range is kept.
+    fn clean(&self, step: usize, latent: &[f32], output: &[f32]) -> Vec<f32>;
+
     /// Advances `latent` in place by one evaluation, given the (guided) output of the UNet for it,
     /// and moves `state` on. Stochastic methods draw from `noise` in diffusers' order.
     ///

@@ -169,6 +169,10 @@ impl Solver for Pndm {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let (output, from, to) = if state.done < self.runge_kutta {
             self.runge_kutta(state, output, latent)

@@ -4,6 +4,7 @@
 //! has nothing to write but its rule. The three kinds of schedules are in `alphas.rs`, `sigmas.rs`
 //! and `lambdas.rs`.
 
+use super::prediction::Prediction;
 use super::{Scheduler, State};
 use crate::Result;
 use crate::noise::Generator;
@@ -36,6 +37,9 @@ pub(super) trait Solver: Send + Sync + std::fmt::Debug {
     /// The noise levels.
     fn schedule(&self) -> &Self::Schedule;
 
+    /// What the UNet predicts.
+    fn prediction(&self) -> Prediction;
+
     /// Advances `latent` by one evaluation. The state has been checked: `state.step` is within the
     /// schedule and all lengths are equal. It moves on by itself afterwards.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], noise: &mut Generator);
@@ -60,6 +64,18 @@ impl<S: Solver> Scheduler for S {
 
     fn add_noise(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
         self.schedule().add_noise(step, clean, noise)
+    }
+
+    fn clean(&self, step: usize, latent: &[f32], output: &[f32]) -> Vec<f32> {
+        // What a unit of either becomes tells the noise level, in the terms of any schedule.
+        let of = |clean: f32, noise: f32| -> f32 {
+            self.add_noise(step, &[clean], &[noise]).into_iter().sum()
+        };
+        let (signal, noise) = (of(1.0, 0.0), of(0.0, 1.0));
+        let unit = (signal * signal + noise * noise).sqrt().recip();
+        let (signal, noise) = (signal * unit, noise * unit);
+        let pairs = latent.iter().zip(output);
+        pairs.map(|(x, out)| self.prediction().clean(signal, noise, x * unit, *out)).collect()
     }
 
     fn step(

@@ -231,6 +231,10 @@ impl Solver for UniPc {
         &self.schedule
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     /// Corrects the latent with the output for it, then predicts the next from there.
     fn solve(&self, state: &mut State, output: &[f32], latent: &mut [f32], _noise: &mut Generator) {
         let step = state.step;

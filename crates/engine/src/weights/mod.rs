@@ -132,15 +132,19 @@ impl Weights {
         Ok(names.into_iter().map(|name| format!("{}/{name}", self.folder)).collect())
     }
 
-    /// Hashes every tensor's name and shape, and its first values: enough to tell models apart
+    /// Every tensor's name, shape and first bytes, in the order of names: enough to tell models apart
     /// without reading them whole.
+    pub fn heads(&self) -> Vec<(&str, &[usize], &[u8])> {
+        let tensors = self.tensors.iter();
+        let mut heads: Vec<(&str, &[usize], &[u8])> =
+            tensors.map(|(name, entry)| (&**name, &*entry.shape, entry.head())).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// Hashes [`Weights::heads`].
     pub fn fingerprint(&self, hasher: &mut impl Hasher) {
-        let mut names: Vec<&String> = self.tensors.keys().collect();
-        names.sort_unstable();
-        for name in names {
-            let entry = &self.tensors[name];
-            (name, &entry.shape, entry.head()).hash(hasher);
-        }
+        self.heads().hash(hasher);
     }
 
     /// Number of values of all tensors.

@@ -46,7 +46,7 @@ fn every_value_of(file: &str) {
     let object: Map<String, Value> = serde_json::from_slice(&good).unwrap();
     let more = MORE_KEYS.iter().filter(|(of, _)| *of == file).flat_map(|(_, keys)| *keys);
     let keys: Vec<&str> = object.keys().map(String::as_str).chain(more.copied()).collect();
-    let picture = RgbImage::new(16, 16);
+    let picture = RgbImage::new(16, 16).into();
     for key in keys {
         for value in hostile_values() {
             model.set(file, key, value);

@@ -1,7 +1,7 @@
 //! Weights that are no numbers, and networks that overflow.
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Error, Model, Plan, SchedulerKind, TextOptions, generate};
+use diffusion_engine::{Error, Initial, Model, Plan, SchedulerKind, TextOptions, generate};
 use std::ops::ControlFlow;
 
 use crate::broken::{Broken, check_line};
@@ -48,7 +48,7 @@ fn fill(model: &Broken, part: &str, value: f32) {
     });
 }
 
-fn refused_picture(model: &Model, plan: &Plan, initial: Option<&RgbImage>) {
+fn refused_picture(model: &Model, plan: &Plan, initial: Option<&Initial>) {
     let error = generate(model, plan, initial, |_| ControlFlow::Continue(())).unwrap_err();
     check_line(&error);
     assert!(matches!(error, Error::Invalid(_)), "{error:?}");
@@ -71,7 +71,7 @@ fn no_scheduler_stumbles_over_predictions_that_are_no_numbers() {
     let model = Broken::new();
     fill(&model, "unet", f32::NAN);
     let model = model.open().unwrap();
-    let picture = RgbImage::new(16, 16);
+    let picture = RgbImage::new(16, 16).into();
     for name in SCHEDULERS {
         let kind: SchedulerKind = name.parse().unwrap();
         for steps in [1, 2, 5] {
@@ -93,5 +93,5 @@ fn an_encoder_that_gives_no_numbers_makes_no_picture() {
     });
     let model = model.open().unwrap();
     let plan = Plan { strength: Some(0.5), ..plan() };
-    refused_picture(&model, &plan, Some(&RgbImage::new(16, 16)));
+    refused_picture(&model, &plan, Some(&RgbImage::new(16, 16).into()));
 }

@@ -69,9 +69,10 @@ CREATE TABLE job_images (
     -- The picture of the data set that it is drawn from, where there is one.
     input_path TEXT,
     output_name TEXT NOT NULL,
-    owner BLOB,
+    -- 16 zero bytes where no key is demanded: what is compared with `=` finds its index.
+    owner BLOB NOT NULL,
     priority INTEGER NOT NULL,
-    -- The turn of its owner in which it is taken: see `fairness.rs`.
+    -- The round of the turn that it has now: see `fairness.rs`.
     round INTEGER NOT NULL,
     river_id INTEGER,
     -- River's attempt that may publish it.
@@ -94,6 +95,13 @@ CREATE TABLE job_images (
 ) STRICT;
 CREATE INDEX job_images_state ON job_images (state, round);
 CREATE INDEX job_images_owner ON job_images (owner, state, round);
+-- What the next turn of an owner may be given to: see `work/choose.rs`.
+CREATE INDEX job_images_next ON job_images (owner, priority, job_id, idx)
+    WHERE state = 'queued' AND attempt = 0 AND strikes = 0;
+-- What `work/reap.rs` walks.
+CREATE INDEX job_images_walk ON job_images (state, river_id);
+-- Counts a job's images without reading them.
+CREATE INDEX job_images_job ON job_images (job_id, state);
 CREATE INDEX job_images_worker ON job_images (worker, state);
 CREATE INDEX job_images_sha256 ON job_images (sha256);
 CREATE INDEX job_images_river ON job_images (river_id);
@@ -103,7 +111,10 @@ CREATE TABLE idempotency_keys (
     owner BLOB NOT NULL,
     name TEXT NOT NULL,
     body_sha256 TEXT NOT NULL,
-    job_id BLOB NOT NULL,
+    -- The job, image, model or key that the request made.
+    made_id BLOB NOT NULL,
+    -- What was answered, where that cannot be told from what was made.
+    answer TEXT,
     created_at TEXT NOT NULL,
     PRIMARY KEY (owner, name)
 ) STRICT;

@@ -5,6 +5,7 @@
 
 mod migrate;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,35 +26,56 @@ pub enum Database {
     Postgres(PgPool),
 }
 
-/// Runs the same expression on the pool of either database.
+/// Runs the same expression on the pool of either database. An early return (`?`) is the
+/// expression's alone.
 macro_rules! both {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
-            $crate::Database::Sqlite($pool) => $body,
-            $crate::Database::Postgres($pool) => $body,
+            $crate::Database::Sqlite($pool) => async { Ok::<_, $crate::Error>($body) }.await?,
+            $crate::Database::Postgres($pool) => {
+                $crate::database::in_time(async { Ok::<_, $crate::Error>($body) }).await?
+            }
         }
     };
 }
 
 /// Runs the same expression in a writing transaction of either database, and commits. An early
-/// return (`?`) rolls back.
+/// return (also `?`) rolls back, and is the expression's alone.
 macro_rules! transaction {
     ($database:expr, $tx:ident => $body:expr) => {
         match $database {
             $crate::Database::Sqlite(pool) => {
-                let mut $tx = riverqueue::database::begin_sqlite_write(pool).await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
+                async {
+                    let mut $tx = riverqueue::database::begin_sqlite_write(pool).await?;
+                    let value = $body;
+                    $tx.commit().await?;
+                    Ok::<_, $crate::Error>(value)
+                }
+                .await?
             }
             $crate::Database::Postgres(pool) => {
-                let mut $tx = riverqueue::database::begin_postgres(pool).await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
+                $crate::database::in_time(async {
+                    let mut $tx = riverqueue::database::begin_postgres(pool).await?;
+                    let value = $body;
+                    $tx.commit().await?;
+                    Ok::<_, $crate::Error>(value)
+                })
+                .await?
             }
         }
     };
+}
+
+/// How long a server may take to answer. Where the network is cut without a word, nothing else
+/// would end a statement for many minutes.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Gives up on a server that does not answer.
+pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Silent(DEADLINE)),
+    }
 }
 
 pub(crate) use {both, transaction};
@@ -73,6 +95,9 @@ pub struct Server {
     pub(crate) options: PgConnectOptions,
     /// For Postgres' own programs.
     pub(crate) password: Option<String>,
+    /// Variables of the environment that say the same to those programs as the URL's parameters
+    /// say to us.
+    pub(crate) parameters: BTreeMap<&'static str, String>,
 }
 
 impl std::fmt::Debug for Server {
@@ -104,7 +129,11 @@ impl FromStr for Location {
                         .into(),
                 )
             })?;
-            return Ok(Self::Postgres(Box::new(Server { options, password: password(url) })));
+            return Ok(Self::Postgres(Box::new(Server {
+                options,
+                password: password(url),
+                parameters: parameters(url),
+            })));
         }
         Err(Error::Invalid("a database URL begins with sqlite:// or postgres://".into()))
     }
@@ -126,8 +155,55 @@ impl Location {
     }
 }
 
+/// The parameters of a URL that was read, decoded.
+fn query(url: &str) -> impl Iterator<Item = (String, String)> {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let query = query.split('#').next().unwrap_or_default();
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
+/// What a URL says beside host, port, user, password and name, as libpq takes it.
+fn parameters(url: &str) -> BTreeMap<&'static str, String> {
+    let mut parameters = BTreeMap::new();
+    for (name, value) in query(url) {
+        let (variable, value) = match &*name {
+            "sslmode" | "ssl-mode" => ("PGSSLMODE", value),
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => ("PGSSLROOTCERT", value),
+            "sslcert" | "ssl-cert" => ("PGSSLCERT", value),
+            "sslkey" | "ssl-key" => ("PGSSLKEY", value),
+            "application_name" => ("PGAPPNAME", value),
+            "options" => ("PGOPTIONS", value),
+            name => match name.strip_prefix("options[").and_then(|name| name.strip_suffix(']')) {
+                // In libpq a space ends an option, unless it is escaped.
+                Some(name) => {
+                    let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
+                    ("PGOPTIONS", format!("-c {name}={value}"))
+                }
+                None => continue,
+            },
+        };
+        let told: &mut String = parameters.entry(variable).or_default();
+        if variable == "PGOPTIONS" && !told.is_empty() {
+            *told = format!("{told} {value}");
+        } else {
+            *told = value;
+        }
+    }
+    parameters
+}
+
 /// The password of a URL that was read.
 fn password(url: &str) -> Option<String> {
+    if let Some((_, password)) = query(url).filter(|(name, _)| name == "password").last() {
+        return Some(password);
+    }
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, _) = authority.rsplit_once('@')?;

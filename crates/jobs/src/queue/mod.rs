@@ -16,7 +16,8 @@ use riverqueue::{Client, InsertOpts};
 use crate::database::{Database, Location};
 use crate::{Result, work};
 
-pub use enqueue::{Accepted, Backlog, Idempotency};
+pub use crate::idempotency::Idempotency;
+pub use enqueue::{Accepted, Backlog};
 pub(crate) use fairness::{FIRST, REST};
 pub use river::ImageArgs;
 pub(crate) use river::{Orphan, RiverRow, client_id, orphans, turn};

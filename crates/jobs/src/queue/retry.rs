@@ -3,11 +3,13 @@
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::enqueue::{remember, standing};
+use super::enqueue::standing;
 use super::fairness::Standing;
 use super::{Idempotency, ImageArgs, Queue, REST, RiverRow as _, options, turn};
 use crate::database::transaction;
-use crate::{Error, Result};
+use crate::idempotency::{Once, remember};
+use crate::settle::{LOCK, TOUCH};
+use crate::{Error, Result, State};
 
 impl Queue {
     /// Puts the failed and cancelled images of a job back into the queue, with the same plans. The
@@ -24,7 +26,7 @@ impl Queue {
         let now = Utc::now();
         transaction!(&self.database, tx => {
             if let Some(key) = idempotency
-                && remember!(tx, key, owner, job, now).is_some()
+                && remember!(tx, Once { owner, key, answer: None }, job, now).is_some()
             {
                 return Ok(());
             }
@@ -42,16 +44,16 @@ impl Queue {
                           WHERE job_id = $1 AND state IN ('failed', 'cancelled') ORDER BY idx";
             let images: Vec<i32> =
                 sqlx::query_scalar(select).bind(job).fetch_all(&mut *tx).await?;
-            let select = "SELECT owner, priority FROM jobs WHERE id = $1";
-            let (asked_by, priority): (Option<Uuid>, i32) =
-                sqlx::query_as(select).bind(job).fetch_one(&mut *tx).await?;
+            let select = "SELECT owner FROM jobs WHERE id = $1";
+            let asked_by: Option<Uuid> =
+                sqlx::query_scalar(select).bind(job).fetch_one(&mut *tx).await?;
             // As new: what failed before has no claim to the turn that it had.
-            let standing = standing!(tx, asked_by, priority);
+            let standing = standing!(tx, asked_by);
             for (nth, index) in images.into_iter().enumerate() {
                 let (round, lane) = standing.place(nth);
                 let river = self.client.insert(ImageArgs { job, index })
                     .opts(options(lane)).tx(&mut tx).await?.id();
-                tx.place(river, turn(round, priority)).await?;
+                tx.place(river, turn(round)).await?;
                 let queue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
                              strikes = 0, struck_step = 0, saved_step = 0, error = NULL, \
                              finished_at = NULL, worker = NULL, round = $4 \
@@ -68,17 +70,22 @@ impl Queue {
     /// Gives an open image a new place in River, whose row of it has ended or gone.
     pub(crate) async fn requeue(&self, job: Uuid, index: i32) -> Result<()> {
         transaction!(&self.database, tx => {
-            let lock = "UPDATE jobs SET version = version + 1 WHERE id = $1";
-            sqlx::query(lock).bind(job).execute(&mut *tx).await?;
+            sqlx::query(LOCK).bind(job).execute(&mut *tx).await?;
+            let state = "SELECT state FROM job_images WHERE job_id = $1 AND idx = $2";
+            let state: Option<String> = sqlx::query_scalar(state)
+                .bind(job).bind(index).fetch_optional(&mut *tx).await?;
+            if state.as_deref() == Some(State::Running.name()) {
+                sqlx::query(TOUCH).bind(job).execute(&mut *tx).await?;
+            }
             let river = self.client.insert(ImageArgs { job, index })
                 .opts(options(REST)).tx(&mut tx).await?.id();
             let requeue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
                            worker = NULL WHERE job_id = $1 AND idx = $2 \
-                           AND state IN ('queued', 'running') RETURNING round, priority";
-            let place: Option<(i64, i32)> = sqlx::query_as(requeue)
+                           AND state IN ('queued', 'running') RETURNING round";
+            let round: Option<i64> = sqlx::query_scalar(requeue)
                 .bind(job).bind(index).bind(river).fetch_optional(&mut *tx).await?;
-            let Some((round, priority)) = place else { return Err(Error::Superseded) };
-            tx.place(river, turn(round, priority)).await?;
+            let Some(round) = round else { return Err(Error::Superseded) };
+            tx.place(river, turn(round)).await?;
         });
         Ok(())
     }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::Database;
 
-/// The unit of the queue: one image.
+/// The unit of the queue: one image. Its row in River is a turn, which may be given to another image
+/// of the same owner later: `river_id` of an image says whose turn it is.
 #[derive(Debug, Clone, Serialize, Deserialize, JobArgs)]
 #[river(kind = "image")]
 pub struct ImageArgs {
@@ -33,14 +34,11 @@ pub(crate) trait RiverRow {
     async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()>;
 }
 
-/// When River takes an image of this round and priority: River takes the earliest first, and what
-/// lies in the past at once. No clock is meant.
-pub(crate) fn turn(round: i64, priority: i32) -> DateTime<Utc> {
+/// When River takes a turn of this round: River takes the earliest first, and what lies in the past
+/// at once. No clock is meant.
+pub(crate) fn turn(round: i64) -> DateTime<Utc> {
     const START: DateTime<Utc> = DateTime::UNIX_EPOCH;
-    let milliseconds = round.saturating_mul(4).saturating_add(i64::from(priority));
-    TimeDelta::try_milliseconds(milliseconds)
-        .and_then(|d| START.checked_add_signed(d))
-        .unwrap_or(START)
+    TimeDelta::try_milliseconds(round).and_then(|d| START.checked_add_signed(d)).unwrap_or(START)
 }
 
 impl RiverRow for Transaction<'_, Sqlite> {
@@ -106,13 +104,13 @@ pub(crate) struct Orphan {
 pub(crate) async fn orphans(database: &Database) -> sqlx::Result<Vec<Orphan>> {
     match database {
         Database::Sqlite(pool) => {
-            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' AND kind = 'image' \
+            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' \
                           AND NOT EXISTS (SELECT 1 FROM worker_leases \
                           WHERE lower(hex(worker_leases.id)) = river_job.attempted_by ->> '$[#-1]')";
             sqlx::query_as(select).fetch_all(pool).await
         }
         Database::Postgres(pool) => {
-            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' AND kind = 'image' \
+            let select = "SELECT id, attempt FROM river_job WHERE state = 'running' \
                           AND NOT EXISTS (SELECT 1 FROM worker_leases \
                           WHERE replace(worker_leases.id::text, '-', '') \
                           = attempted_by[array_upper(attempted_by, 1)])";
@@ -131,10 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_are_ordered_by_round_then_priority_and_lie_in_the_past() {
-        assert!(turn(0, 0) < turn(0, 2));
-        assert!(turn(0, 2) < turn(1, 0));
-        assert!(turn(1_000_000_000, 2) < Utc::now());
-        assert_eq!(sqlite_time(turn(1, 2)), "1970-01-01 00:00:00.006");
+    fn turns_are_ordered_by_round_and_lie_in_the_past() {
+        assert!(turn(0) < turn(1));
+        assert!(turn(900_000_000_000) < Utc::now());
+        assert_eq!(sqlite_time(turn(6)), "1970-01-01 00:00:00.006");
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::row::now;
 use super::{Change, Page, PageOf, Record, Row, Table, check, page};
 use crate::database::{both, transaction};
+use crate::idempotency::{Once, Remembered, remember};
 use crate::{Database, Error, Result};
 
 /// One of the two tables.
@@ -179,6 +180,26 @@ impl<'a, R: Record> Records<'a, R> {
             .map(drop)
             .map_err(|error| taken(&R::TABLE, named, error))?);
         Ok(row.into())
+    }
+
+    /// As [`Records::insert`], and under one `Idempotency-Key` once: gives what an earlier request
+    /// made, if there was one, and then adds nothing.
+    ///
+    /// # Errors
+    /// As [`Records::insert`]; [`Error::Conflict`] where the key was used for another request.
+    pub async fn insert_once(&self, record: R, once: Once<'_>) -> Result<Option<Remembered>> {
+        let row: Row = record.into();
+        check::row(&row, &R::TABLE)?;
+        let statement = sql(&R::TABLE, "INSERT INTO {table} ({columns}) VALUES ({values})");
+        let named = Some((row.name.as_str(), row.owner.as_str()));
+        Ok(transaction!(self.database, tx => {
+            let before = remember!(tx, once, row.id, now());
+            if before.is_none() {
+                let inserted = bind_row!(statement, &row).execute(&mut *tx).await;
+                inserted.map_err(|error| taken(&R::TABLE, named, error))?;
+            }
+            before
+        }))
     }
 
     /// Changes some columns, and says when.

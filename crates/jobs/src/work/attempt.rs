@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::strike;
 use crate::database::{both, transaction};
 use crate::queue::{Queue, RiverRow as _};
-use crate::{Error, Priority, Result, settle::settle};
+use crate::settle::{LOCK, TOUCH, settle};
+use crate::{Error, Priority, Result, State};
 
 /// An image in this worker's hands.
 #[derive(Debug, Clone)]
@@ -52,12 +53,9 @@ pub struct Published {
     pub seconds: f64,
 }
 
-/// Counts a change of the job, and locks its row: the first statement of each transaction here, so
-/// that they wait for each other in one order.
-const TOUCH: &str = "UPDATE jobs SET version = version + 1 WHERE id = $1";
-
 impl Attempt {
-    /// Begins an attempt that River has claimed. `None`: the image has ended already.
+    /// Begins an attempt at the image that has this turn of River's. `None`: it has ended, or has
+    /// another turn now.
     ///
     /// # Errors
     /// [`Error::Superseded`] where the lease is lost, and those of the database.
@@ -67,27 +65,34 @@ impl Attempt {
         (river, number): (i64, i16),
         lease: Uuid,
     ) -> Result<Option<Self>> {
-        type Row = (Json<Value>, i32, Option<Uuid>, i32);
+        type Row = (Json<Value>, i32, Uuid, i32);
         let now = Utc::now();
         let found: Option<(Row, DateTime<Utc>)> = transaction!(&queue.database, tx => {
-            let touch = "UPDATE jobs SET version = version + 1, started_at = COALESCE(started_at, $2), \
-                         state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
-                         WHERE id = $1 RETURNING created_at";
-            let accepted: Option<DateTime<Utc>> =
-                sqlx::query_scalar(touch).bind(job).bind(now).fetch_optional(&mut *tx).await?;
+            sqlx::query(LOCK).bind(job).execute(&mut *tx).await?;
             let held: Option<i64> = sqlx::query_scalar("SELECT beats FROM worker_leases WHERE id = $1")
                 .bind(lease).fetch_optional(&mut *tx).await?;
             if held.is_none() {
                 return Err(Error::Superseded);
             }
+            let state = "SELECT state FROM job_images WHERE job_id = $1 AND idx = $2 AND river_id = $3 \
+                         AND state IN ('queued', 'running')";
+            let state: Option<String> = sqlx::query_scalar(state)
+                .bind(job).bind(index).bind(river).fetch_optional(&mut *tx).await?;
+            let Some(state) = state else { return Ok(None) };
             let begin = "UPDATE job_images SET state = 'running', attempt = $4, worker = $5, \
                          started_at = COALESCE(started_at, $6) \
-                         WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND state IN ('queued', 'running') \
+                         WHERE job_id = $1 AND idx = $2 AND river_id = $3 \
                          RETURNING plan, saved_step, owner, priority";
-            let row: Option<Row> = sqlx::query_as(begin)
+            let row: Row = sqlx::query_as(begin)
                 .bind(job).bind(index).bind(river).bind(i32::from(number)).bind(lease).bind(now)
-                .fetch_optional(&mut *tx).await?;
-            row.zip(accepted)
+                .fetch_one(&mut *tx).await?;
+            let seen = i64::from(state == State::Queued.name());
+            let touch = "UPDATE jobs SET version = version + $3, started_at = COALESCE(started_at, $2), \
+                         state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
+                         WHERE id = $1 RETURNING created_at";
+            let accepted: DateTime<Utc> = sqlx::query_scalar(touch)
+                .bind(job).bind(now).bind(seen).fetch_one(&mut *tx).await?;
+            Some((row, accepted))
         });
         let Some(((plan, saved_step, owner, priority), accepted_at)) = found else {
             return Ok(None);
@@ -97,7 +102,7 @@ impl Attempt {
             index,
             plan: plan.0,
             saved_step,
-            owner,
+            owner: (!owner.is_nil()).then_some(owner),
             priority: priority.try_into()?,
             age: river,
             accepted_at,
@@ -183,13 +188,17 @@ impl Attempt {
         let queue = "UPDATE job_images SET state = 'queued', worker = NULL, strikes = $6, struck_step = $7, \
                      error = $8 WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
                      AND worker = $5 AND state = 'running'";
-        let queued = both!(&self.queue.database, pool => {
-            sqlx::query(queue)
+        transaction!(&self.queue.database, tx => {
+            sqlx::query(TOUCH).bind(self.job).execute(&mut *tx).await?;
+            let queued = sqlx::query(queue)
                 .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
                 .bind(self.lease).bind(strikes).bind(saved).bind(error)
-                .execute(pool).await?.rows_affected()
+                .execute(&mut *tx).await?;
+            if queued.rows_affected() != 1 {
+                return Err(Error::Superseded);
+            }
         });
-        if queued == 1 { Ok(true) } else { Err(Error::Superseded) }
+        Ok(true)
     }
 
     /// Gives the image back as it is, with no blame. Says whether it was still this attempt's.
@@ -200,13 +209,17 @@ impl Attempt {
         let release = "UPDATE job_images SET state = 'queued', worker = NULL \
                        WHERE job_id = $1 AND idx = $2 AND river_id = $3 AND attempt = $4 \
                        AND worker = $5 AND state = 'running'";
-        let released = both!(&self.queue.database, pool => {
-            sqlx::query(release)
+        Ok(transaction!(&self.queue.database, tx => {
+            sqlx::query(TOUCH).bind(self.job).execute(&mut *tx).await?;
+            let released = sqlx::query(release)
                 .bind(self.job).bind(self.index).bind(self.age).bind(i32::from(self.number))
                 .bind(self.lease)
-                .execute(pool).await?.rows_affected()
-        });
-        Ok(released == 1)
+                .execute(&mut *tx).await?;
+            if released.rows_affected() != 1 {
+                return Ok(false);
+            }
+            true
+        }))
     }
 
     /// Notes that a sample state of this many steps is stored.
@@ -227,14 +240,15 @@ impl Attempt {
     }
 }
 
-/// Whether a worker died, or an attempt failed, over this image, and nothing has become of it since.
+/// Whether a worker died, or an attempt failed, over the image of this turn, and nothing has become
+/// of it since. Such an image keeps its turn.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn is_suspect(queue: &Queue, (job, index): (Uuid, i32)) -> Result<bool> {
-    let select = "SELECT strikes FROM job_images WHERE job_id = $1 AND idx = $2";
+pub(super) async fn is_suspect(queue: &Queue, river: i64) -> Result<bool> {
+    let select = "SELECT strikes FROM job_images WHERE river_id = $1";
     let strikes: Option<i32> = both!(&queue.database, pool => {
-        sqlx::query_scalar(select).bind(job).bind(index).fetch_optional(pool).await?
+        sqlx::query_scalar(select).bind(river).fetch_optional(pool).await?
     });
     Ok(strikes.is_some_and(|strikes| strikes > 0))
 }

@@ -66,17 +66,21 @@ impl Lease {
         Ok(rows == 1)
     }
 
+    /// The leases of others, and how often each has spoken.
+    async fn others(&self) -> Result<Vec<(Uuid, i64)>> {
+        let select = "SELECT id, beats FROM worker_leases WHERE id <> $1";
+        Ok(both!(&self.database, pool => {
+            sqlx::query_as(select).bind(self.id).fetch_all(pool).await?
+        }))
+    }
+
     /// Looks at the others, and ends the leases of those that stood still for [`SILENT_LOOKS`]
     /// looks. Only looks that reached the database count, so an outage kills nobody.
     ///
     /// # Errors
     /// The database cannot be reached.
     pub async fn look(&mut self) -> Result<()> {
-        let select = "SELECT id, beats FROM worker_leases WHERE id <> $1";
-        let found = both!(&self.database, pool => {
-            sqlx::query_as::<_, (Uuid, i64)>(select).bind(self.id).fetch_all(pool).await
-        });
-        let found = found.inspect_err(|_| self.seen.clear())?;
+        let found = self.others().await.inspect_err(|_| self.seen.clear())?;
         let mut seen = HashMap::new();
         for (id, beats) in found {
             let silent = match self.seen.get(&id) {

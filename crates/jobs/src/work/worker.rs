@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::lease::held;
-use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, reap};
+use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, choose, reap};
 use crate::database::{Database, Location};
 use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
 use crate::{Error, Result};
@@ -89,6 +89,7 @@ impl Worker {
             lease: id,
             lost: lost.clone(),
             alone: tokio::sync::RwLock::new(()),
+            choosing: tokio::sync::Mutex::new(()),
         })?;
         let kept = Retention::DeleteAfter(Duration::from_secs(600));
         let maintenance = MaintenanceConfig::default()
@@ -158,6 +159,7 @@ fn lane(slots: usize, poll: Duration) -> QueueConfig {
 async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: CancellationToken) {
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut walk = reap::Walk::default();
     loop {
         ticks.tick().await;
         let mut lease = lease.lock().await;
@@ -167,7 +169,7 @@ async fn beat(queue: Queue, lease: Arc<tokio::sync::Mutex<Lease>>, lost: Cancell
             }
             lease.look().await?;
             reap::reap(&queue).await?;
-            reap::mend(&queue).await?;
+            reap::mend(&queue, &mut walk).await?;
             Ok::<_, Error>(true)
         };
         match result.await {
@@ -191,6 +193,7 @@ struct Glue<W> {
     /// Images that were in hand when a worker died are worked alone, so that one that kills its
     /// worker does not take others with it again.
     alone: tokio::sync::RwLock<()>,
+    choosing: tokio::sync::Mutex<()>,
 }
 
 /// Tells River to offer the image again.
@@ -209,18 +212,17 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
         let Some(client) = context.client().cloned() else { return Err(Again) };
         let queue = Queue { database: self.database.clone(), client };
         let number = i16::try_from(job.row.attempt).map_err(|_| Again)?;
-        let ImageArgs { job: id, index } = job.args;
         let river = job.row.id;
         // Before the attempt begins: one that waits here is not struck when the worker dies.
-        let suspect = attempt::is_suspect(&queue, (id, index)).await;
-        let suspect = suspect.map_err(|error| cannot_begin(id, index, &error))?;
+        let suspect = attempt::is_suspect(&queue, river).await;
+        let suspect = suspect.map_err(|error| cannot_begin(river, &error))?;
         let (_with_others, _alone);
         if suspect {
             _alone = self.alone.write().await;
         } else {
             _with_others = self.alone.read().await;
         }
-        match Attempt::begin(&queue, (id, index), (river, number), self.lease).await {
+        match self.begin(&queue, (river, number)).await {
             Ok(Some(attempt)) => {
                 let cancelled = context.cancellation_token().clone();
                 match self.work.work(attempt, cancelled).await {
@@ -237,14 +239,14 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
             Ok(None) => {}
             // The reaper frees the claim.
             Err(Error::Superseded) => return self.give_up().await,
-            Err(error) => return Err(cannot_begin(id, index, &error)),
+            Err(error) => return Err(cannot_begin(river, &error)),
         }
         loop {
             match attempt::close(&queue, river, number).await {
                 Ok(true) => return Ok(WorkOutcome::Complete),
                 Ok(false) => return self.give_up().await,
                 Err(error) => {
-                    tracing::warn!(job = %id, index, %error, "an attempt waits for the database");
+                    tracing::warn!(turn = river, %error, "an attempt waits for the database");
                     tokio::time::sleep(OUTAGE).await;
                 }
             }
@@ -253,6 +255,20 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
 }
 
 impl<W> Glue<W> {
+    /// Begins the image that goes first of those that may have this turn. `None`: none may.
+    async fn begin(&self, queue: &Queue, (river, number): (i64, i16)) -> Result<Option<Attempt>> {
+        // One after another: they would choose the same image.
+        let _choosing = self.choosing.lock().await;
+        while let Some(image) = choose::choose(queue, river).await? {
+            let begun = Attempt::begin(queue, image, (river, number), self.lease).await?;
+            if begun.is_some() {
+                return Ok(begun);
+            }
+            // It ended, or another worker exchanged its turn.
+        }
+        Ok(None)
+    }
+
     /// Others have taken over. River compares no attempts, so what it wrote of this one's end
     /// would end theirs: it is told nothing.
     async fn give_up<T>(&self) -> T {
@@ -261,7 +277,7 @@ impl<W> Glue<W> {
     }
 }
 
-fn cannot_begin(job: Uuid, index: i32, error: &Error) -> Again {
-    tracing::warn!(%job, index, %error, "an attempt cannot begin; it is tried again");
+fn cannot_begin(turn: i64, error: &Error) -> Again {
+    tracing::warn!(turn, %error, "an attempt cannot begin; it is tried again");
     Again
 }

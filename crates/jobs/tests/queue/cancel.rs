@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::bench::{Bench, Hand, file};
 use crate::support::{Fresh, on_both};
 
-on_both!(waiting, running, ended);
+on_both!(waiting, running, ended, one_image);
 
 async fn waiting(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
@@ -48,4 +48,24 @@ async fn ended(fresh: &Fresh) {
     hand.next().await.publish().await;
     bench.queue.cancel(id).await.unwrap();
     assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
+}
+
+async fn one_image(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let id = bench.ask(3).await;
+    let mut hand = Hand::start(fresh, 1).await;
+    let first = hand.next().await;
+    bench.queue.cancel_image(id, first.attempt.index).await.unwrap();
+    first.cancelled.cancelled().await;
+    let refused = first.attempt.publish(&file()).await;
+    assert!(matches!(refused, Err(Error::Superseded)), "{refused:?}");
+    first.end(Verdict::Ended);
+    assert_eq!(bench.states(id).await.0, State::Running, "the others are wanted still");
+    for _ in 0..2 {
+        hand.next().await.publish().await;
+    }
+    let (job, images) = bench.states(id).await;
+    let cancelled = images.iter().filter(|state| **state == State::Cancelled).count();
+    let made = images.iter().filter(|state| **state == State::Succeeded).count();
+    assert_eq!((job, cancelled, made), (State::Cancelled, 1, 2));
 }

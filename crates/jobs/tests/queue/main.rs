@@ -13,4 +13,5 @@ mod dead_workers;
 mod enqueue;
 mod retry;
 mod turns;
+mod versions;
 mod work;

@@ -80,6 +80,11 @@ impl Postgres {
         self.database().await.parse().unwrap()
     }
 
+    /// The Unix socket at which it answers.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     /// Stops the server at once, as a crash would: nothing is written, connections are cut.
     pub fn crash(&self) {
         run(self.control().args(["stop", "--mode=immediate"]));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::embedded;
+use crate::encode::Format;
 
 /// One picture.
 #[derive(Debug, Clone)]
@@ -39,7 +40,9 @@ pub(crate) fn shipped_inputs() -> Vec<Input> {
         .collect()
 }
 
-/// The pictures at these paths: files as they are, folders searched (not their sub-folders).
+/// The pictures at these paths: files as they are, folders searched (not their sub-folders). What
+/// is named like a picture and is none is found as well, so that it is told of. Left out are hidden
+/// files, and what an earlier run made of a picture in the same folder.
 ///
 /// # Errors
 /// A path does not exist, or there is no picture at all.
@@ -54,8 +57,17 @@ pub(crate) fn find_inputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(path)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
             .with_context(context)?;
-        files.retain(|file| file.is_file() && is_picture(file));
+        files.retain(|file| is_picture(file) && !file.is_dir());
         files.sort();
+        let made: HashSet<String> =
+            output_names(files.iter().map(|file| name_of(file)).collect::<Vec<_>>().iter())
+                .into_iter()
+                .collect();
+        let is_made = |file: &Path| {
+            let ending = file.extension().unwrap_or_default().to_string_lossy();
+            Format::named(&ending).is_some() && made.contains(&name_of(&file.with_extension("png")))
+        };
+        files.retain(|file| !is_made(file));
         inputs.extend(files.into_iter().map(Input::file));
     }
     if inputs.is_empty() {
@@ -72,23 +84,30 @@ impl Input {
     fn file(path: PathBuf) -> Self {
         Self {
             path: path.display().to_string(),
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: name_of(&path),
             content: Content::File(path),
         }
     }
 }
 
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn is_picture(path: &Path) -> bool {
+    if name_of(path).starts_with('.') {
+        return false;
+    }
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     ENDINGS.contains(&&*ending)
 }
 
 /// `<stem>-diffusion.png` for each file name; where stems repeat, the later ones carry a number.
-pub(crate) fn output_names<'a>(inputs: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn output_names(inputs: impl Iterator<Item = impl AsRef<str>>) -> Vec<String> {
     let mut taken = HashSet::new();
     inputs
         .map(|name| {
-            let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+            let stem = Path::new(name.as_ref()).file_stem().unwrap_or_default().to_string_lossy();
             // Names of models may hold slashes.
             let stem = stem.replace(['/', '\\'], "-");
             (1..)
@@ -132,6 +151,16 @@ mod tests {
         let names: Vec<_> = inputs.iter().map(|input| &*input.name).collect();
         assert_eq!(names, ["a.jpeg", "b.PNG"]);
         assert!(find_inputs(&[folder.path().join("missing")]).is_err());
+        for name in ["a-diffusion.png", ".b.png", "c-diffusion.png"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("d.png")).unwrap();
+        let inputs = find_inputs(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<_> = inputs.iter().map(|input| &*input.name).collect();
+        assert_eq!(names, ["a.jpeg", "b.PNG", "c-diffusion.png"], "what was made of a.jpeg is not");
+        for name in ["a-diffusion.png", "c-diffusion.png"] {
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
         std::fs::remove_file(folder.path().join("b.PNG")).unwrap();
         std::fs::remove_file(folder.path().join("a.jpeg")).unwrap();
         assert!(find_inputs(&[folder.path().to_owned()]).is_err());

@@ -6,14 +6,17 @@ mod memory;
 mod sheet;
 mod summary;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use diffusion_engine::images::{Limits, RgbImage, decode, decode_file, fit, resize};
+use diffusion_engine::images::{Limits, RgbImage, decode, encode_png, fit, read_file, resize};
 use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, TextOptions, generate};
+use diffusion_jobs::artifacts::sha256;
+use diffusion_jobs::request::Resize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 pub(crate) use self::draw::{Draws, random_seed};
@@ -21,7 +24,12 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
-use crate::{interrupt, output, whole};
+use crate::encode::{Format, QUALITY, encode};
+use crate::infotext::Record;
+use crate::inpaint::Placement;
+use crate::output::say;
+use crate::plan::ImagePlan;
+use crate::{fingerprint, interrupt, output, whole};
 
 /// What holds for all images of a run.
 #[derive(Debug, Clone)]
@@ -36,6 +44,8 @@ pub(crate) struct Settings {
     /// Width and height; the model's own where it is `None`.
     pub(crate) size: Option<(u32, u32)>,
     pub(crate) fitting: Fitting,
+    /// Of the images.
+    pub(crate) format: Format,
 }
 
 /// How a picture comes to the size of its image.
@@ -120,7 +130,7 @@ pub(crate) fn run(
     let summary = Summary::new(entries, inputs.len(), started.elapsed(), settings);
     whole::write(&out.join("summary.json"), summary.json()?.as_bytes())?;
     whole::write(&out.join("index.html"), sheet::html(&summary).as_bytes())?;
-    println!("{}", summary.line(out));
+    say!("{}", summary.line(out))?;
     if interrupt::requested() {
         anyhow::bail!("{} of {} images were made", summary.succeeded(), inputs.len());
     }
@@ -141,12 +151,17 @@ fn draw_tasks<'a>(
         .enumerate()
         .map(|(i, (input, output))| Task {
             input,
-            output,
+            output: in_format(&output, settings.format),
             model: &models[draws.below(models.len())],
             prompt: &settings.prompts[draws.below(settings.prompts.len())],
             seed: settings.seed.wrapping_add(i as u32),
         })
         .collect()
+}
+
+/// The name of a PNG with the ending of a format.
+fn in_format(name: &str, format: Format) -> String {
+    format!("{}.{}", name.strip_suffix(".png").unwrap_or(name), format.ending())
 }
 
 /// Loads every model that was drawn, and checks the settings against it: what is wrong for all
@@ -212,24 +227,39 @@ fn make(
     progress: &Progress,
 ) -> anyhow::Result<(u32, u32)> {
     let limits = Limits::default();
-    let picture = match &task.input.content {
-        Content::File(path) => decode_file(path, &limits)?,
-        Content::Embedded(bytes) => decode(bytes, &limits)?,
+    let bytes: Cow<'_, [u8]> = match &task.input.content {
+        Content::File(path) => read_file(path, &limits)?.into(),
+        Content::Embedded(bytes) => (*bytes).into(),
     };
+    let picture = decode(&bytes, &limits).with_context(|| task.input.path.clone())?;
     let picture = prepare(&picture, model, settings)?;
-    let shown = output::plain_png(&picture)?;
+    let shown = encode_png(&picture, &[])?;
     whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
     let plan = plan(task, settings, picture.dimensions());
-    let image = generate(model, &plan, Some(&picture), |sample| {
+    let image = generate(model, &plan, Some(&picture.into()), |sample| {
         if sample.progress().0 == 0 {
             sample.warnings().iter().for_each(|warning| progress.warn(warning));
         }
         progress.step(sample.progress());
         interrupt::check()
     })?;
+    let made = ImagePlan {
+        model: task.model.name.clone(),
+        folder: None,
+        input: Some(sha256(&bytes)),
+        resize: match settings.fitting {
+            Fitting::Crop => Resize::Crop,
+            Fitting::Fit | Fitting::Squash => Resize::Stretch,
+        },
+        mask: None,
+        plan,
+    };
     let precision = model.runtime().options().precision;
-    let bytes = output::png(&image, &task.model.name, precision, &plan)?;
-    whole::write(&out.join(&task.output), &bytes)?;
+    let hash = fingerprint::of(&task.model.source).ok();
+    let texts = Record::new(made, hash, precision).texts()?;
+    let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
+    let file = encode(&image, settings.format, QUALITY, &texts)?;
+    whole::write(&out.join(&task.output), &file)?;
     Ok(image.dimensions())
 }
 
@@ -246,15 +276,7 @@ fn prepare(picture: &RgbImage, model: &Model, settings: &Settings) -> Result<Rgb
             resize(picture, width, height)
         }
         Fitting::Crop => {
-            let scale = (f64::from(width) / f64::from(from_width))
-                .max(f64::from(height) / f64::from(from_height));
-            let seen =
-                |side: u32, from: u32| ((f64::from(side) / scale).round() as u32).clamp(1, from);
-            let (wide, high) = (seen(width, from_width), seen(height, from_height));
-            let (left, top) = ((from_width - wide) / 2, (from_height - high) / 2);
-            let middle =
-                RgbImage::from_fn(wide, high, |x, y| *picture.get_pixel(left + x, top + y));
-            resize(&middle, width, height)
+            Placement::new(Resize::Crop, picture.dimensions(), (width, height)).apply(picture)
         }
     }
 }
@@ -298,7 +320,8 @@ impl Progress {
         self.bars.suspend(|| match &entry.outcome {
             Outcome::Done { file, .. } => {
                 let line = format!("{file}  {:.1} s  {}", entry.seconds, entry.model);
-                println!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
+                // The images are what counts, and summary.json says it all again.
+                let _ = say!("[{done}/{all}] {}  \"{}\"", one_line(&line), one_line(&entry.prompt));
             }
             Outcome::Failed { error } => {
                 eprintln!("[{done}/{all}] {}", one_line(&format!("{}: {error}", entry.input)));

@@ -6,7 +6,8 @@ use super::summary::{Entry, Outcome, Summary};
 
 /// Where the picture of an output lies, as the model saw it: relative to the output folder.
 pub(super) fn input_name(output: &str) -> String {
-    format!("inputs/{}.png", output.strip_suffix("-diffusion.png").unwrap_or(output))
+    let stem = output.rsplit_once("-diffusion.").map_or(output, |(stem, _)| stem);
+    format!("inputs/{stem}.png")
 }
 
 const STYLE: &str = "\
@@ -103,6 +104,7 @@ mod tests {
     #[test]
     fn inputs_are_as_distinct_as_outputs() {
         assert_eq!(input_name("x-diffusion.png"), "inputs/x.png");
+        assert_eq!(input_name("x-diffusion.webp"), "inputs/x.png");
         assert_eq!(input_name("x-diffusion.png-diffusion.png"), "inputs/x-diffusion.png.png");
     }
 

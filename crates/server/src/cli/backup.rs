@@ -8,6 +8,7 @@ use clap::Args;
 use diffusion_jobs::{Database, backup};
 
 use crate::config::DataArgs;
+use crate::output::say;
 
 /// Copy database and artifacts into a new folder, also while the server works
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ impl Backup {
             anyhow::Ok(made?)
         })?;
         let (files, megabytes) = (manifest.files, manifest.bytes as f64 / 1e6);
-        println!("{}: database and {files} files, {megabytes:.1} MB", self.to.display());
+        say!("{}: database and {files} files, {megabytes:.1} MB", self.to.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -61,7 +62,7 @@ impl Restore {
         let location = storage.database()?;
         let artifacts = storage.artifacts();
         let manifest = runtime()?.block_on(backup::restore(&self.from, &location, &artifacts))?;
-        println!("{}: database and {} files", location.shown(), manifest.files);
+        say!("{}: database and {} files", location.shown(), manifest.files)?;
         Ok(ExitCode::SUCCESS)
     }
 }

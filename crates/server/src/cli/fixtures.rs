@@ -11,6 +11,7 @@ use diffusion_jobs::fixtures::{self, Object};
 
 use super::data;
 use crate::config::DataArgs;
+use crate::output::say;
 use crate::output::{self, one_line};
 use crate::whole;
 
@@ -81,12 +82,12 @@ impl LoadData {
         }
         let storage = self.data.load()?.config.storage;
         let loaded = data::run(&storage, async |database| Ok(database.load(&files).await?))?;
-        println!(
+        say!(
             "loaded {} objects of {} files: {} changed",
             loaded.objects,
             files.len(),
             loaded.changed
-        );
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }

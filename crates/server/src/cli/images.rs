@@ -10,6 +10,7 @@ use diffusion_jobs::images::{DEFAULT_OWNER, Image};
 use super::data::{self, EditArgs};
 use crate::config::{DataArgs, Storage};
 use crate::dataset::{self, ImageView, Pictures};
+use crate::output::say;
 use crate::output::{self, one_line};
 
 /// List, add, edit and remove the images of the data set
@@ -181,7 +182,7 @@ impl Add {
                 };
                 let copy = kept.is_none().then(|| pictures.own().join(&image.path));
                 match database.images().insert(image).await {
-                    Ok(image) => println!("{}", image.id),
+                    Ok(image) => say!("{}", image.id)?,
                     Err(error) => {
                         // The copy belongs to nothing.
                         let _ = copy.map(std::fs::remove_file);
@@ -205,7 +206,7 @@ impl Edit {
         data::run(&storage, async |database| {
             let image = database.images().find_one(&self.image).await?;
             database.images().update(image.id, &change).await?;
-            println!("{}", image.id);
+            say!("{}", image.id)?;
             Ok(())
         })
     }
@@ -214,11 +215,12 @@ impl Edit {
 impl Remove {
     fn execute(self) -> anyhow::Result<()> {
         let storage = self.data.load()?.config.storage;
+        let pictures = Pictures::new(&storage);
         data::run(&storage, async |database| {
             for text in &self.images {
                 let image = database.images().find_one(text).await?;
-                database.images().delete(image.id).await?;
-                println!("{}", image.id);
+                dataset::remove(database, &pictures, image.id).await?;
+                say!("{}", image.id)?;
             }
             Ok(())
         })

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::config::DataArgs;
 use crate::output::one_line;
+use crate::output::say;
 
 /// List, show, cancel, try again and delete jobs
 #[derive(Debug, Args)]
@@ -104,19 +105,19 @@ impl Command {
                 let images = database.job_images(job).await?;
                 let mut shown = summary(&database.job(job).await?);
                 shown["images"] = images.iter().map(image).collect();
-                println!("{}", serde_json::to_string_pretty(&shown)?);
+                say!("{}", serde_json::to_string_pretty(&shown)?)?;
             }
             Self::Cancel { job, .. } => {
                 queue.cancel(job).await?;
-                println!("{job} is {}", database.job(job).await?.state);
+                say!("{job} is {}", database.job(job).await?.state)?;
             }
             Self::Retry { job, .. } => {
                 queue.retry(job, None, None).await?;
-                println!("{job} is {}", database.job(job).await?.state);
+                say!("{job} is {}", database.job(job).await?.state)?;
             }
             Self::Delete { job, .. } => {
                 database.delete_job(job).await?;
-                println!("{job} is deleted");
+                say!("{job} is deleted")?;
             }
         }
         Ok(())
@@ -126,15 +127,15 @@ impl Command {
 fn list(jobs: &[Job], json: bool) -> anyhow::Result<()> {
     if json {
         let jobs: Vec<_> = jobs.iter().map(summary).collect();
-        println!("{}", serde_json::to_string_pretty(&jobs)?);
+        say!("{}", serde_json::to_string_pretty(&jobs)?)?;
         return Ok(());
     }
-    println!("{:36}  {:9}  {:7}  {:20}  PROMPTS", "JOB", "STATE", "KIND", "ACCEPTED");
+    say!("{:36}  {:9}  {:7}  {:20}  PROMPTS", "JOB", "STATE", "KIND", "ACCEPTED")?;
     for job in jobs {
         let prompts = job.request["prompts"].to_string();
         let accepted = job.created_at.format("%Y-%m-%dT%H:%M:%SZ");
         let state = job.state.name();
-        println!("{}  {state:9}  {:7}  {accepted}  {}", job.id, job.kind, one_line(&prompts));
+        say!("{}  {state:9}  {:7}  {accepted}  {}", job.id, job.kind, one_line(&prompts))?;
     }
     Ok(())
 }

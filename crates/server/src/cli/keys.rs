@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::config::DataArgs;
 use crate::output::one_line;
+use crate::output::say;
 
 /// Make, list and revoke API keys
 #[derive(Debug, Args)]
@@ -75,28 +76,28 @@ impl Command {
                 let database = open(data).await?;
                 let (key, secret) =
                     keys::create(&database, &name, scopes.into_iter().collect()).await?;
-                println!("{}", secret.expose());
+                say!("{}", secret.expose())?;
                 eprintln!("made key {}; it is shown this once", key.id);
             }
             Self::List { json, data } => {
                 let keys = keys::list(&open(data).await?).await?;
                 if json {
-                    println!("{}", serde_json::to_string_pretty(&keys)?);
+                    say!("{}", serde_json::to_string_pretty(&keys)?)?;
                 } else {
-                    print(&keys);
+                    print(&keys)?;
                 }
             }
             Self::Revoke { id, data } => {
                 let key = keys::revoke(&open(data).await?, id).await?;
-                println!("revoked {} {}", key.id, one_line(&key.name));
+                say!("revoked {} {}", key.id, one_line(&key.name))?;
             }
         }
         Ok(())
     }
 }
 
-fn print(keys: &[keys::Key]) {
-    println!("{:36}  {:20}  {:8}  NAME", "ID", "CREATED", "SCOPE");
+fn print(keys: &[keys::Key]) -> std::io::Result<()> {
+    say!("{:36}  {:20}  {:8}  NAME", "ID", "CREATED", "SCOPE")?;
     for key in keys {
         let created = key.created_at.format("%Y-%m-%dT%H:%M:%SZ");
         let scope = match (key.revoked_at, key.scopes.last()) {
@@ -104,8 +105,9 @@ fn print(keys: &[keys::Key]) {
             (None, None) => "-",
             (Some(_), _) => "revoked",
         };
-        println!("{}  {created}  {scope:8}  {}", key.id, one_line(&key.name));
+        say!("{}  {created}  {scope:8}  {}", key.id, one_line(&key.name))?;
     }
+    Ok(())
 }
 
 async fn open(data: DataArgs) -> anyhow::Result<Database> {

@@ -1,11 +1,13 @@
 //! The command line: each command in its own file.
 
+mod again;
 mod backup;
 mod config;
 mod data;
 mod fixtures;
 mod generate;
 mod images;
+mod info;
 mod jobs;
 mod keys;
 mod models;
@@ -19,10 +21,11 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use diffusion_engine::{Options, Precision, Runtime};
+use diffusion_engine::{Precision, Runtime};
 
 use crate::catalogue::Catalogue;
 use crate::config::ByteSize;
+use crate::machine;
 
 /// A self-hosted Stable Diffusion server in one binary
 #[derive(Debug, Parser)]
@@ -38,6 +41,7 @@ enum Command {
     Generate(generate::Generate),
     Models(models::Models),
     Images(images::Images),
+    Info(info::InfoCommand),
     #[command(name = "loaddata")]
     LoadData(fixtures::LoadData),
     #[command(name = "dumpdata")]
@@ -63,6 +67,7 @@ impl Cli {
             Command::Generate(command) => command.execute(),
             Command::Models(command) => command.execute(),
             Command::Images(command) => command.execute(),
+            Command::Info(command) => command.execute(),
             Command::LoadData(command) => command.execute(),
             Command::DumpData(command) => command.execute(),
             Command::Serve(command) => command.execute(),
@@ -98,22 +103,24 @@ struct MachineArgs {
     threads: Option<NonZeroUsize>,
 
     /// The most memory that a model and its work may take, for instance 6GB; work that needs more is refused
+    /// [default: nine tenths of what the machine has]
     #[arg(long, value_name = "SIZE", env = "DIFFUSION_SERVER_MEMORY")]
     memory: Option<ByteSize>,
 
-    /// Numbers to compute in: f32, or int8, which is faster and close to the same images
-    #[arg(long, default_value_t, env = "DIFFUSION_SERVER_PRECISION")]
-    precision: Precision,
+    /// Numbers to compute in: f32, or int8, which is faster and close to the same images [default: f32]
+    #[arg(long, env = "DIFFUSION_SERVER_PRECISION")]
+    precision: Option<Precision>,
 }
 
 impl MachineArgs {
     fn runtime(&self) -> anyhow::Result<Runtime> {
-        Ok(Runtime::new(Options {
-            threads: self.threads,
-            memory_limit: self.memory.map(|size| size.0),
-            precision: self.precision,
-            ..Options::default()
-        })?)
+        self.runtime_in(Precision::default())
+    }
+
+    /// With these numbers where none are asked for.
+    fn runtime_in(&self, precision: Precision) -> anyhow::Result<Runtime> {
+        let precision = self.precision.unwrap_or(precision);
+        Ok(Runtime::new(machine::options(self.threads, self.memory, precision))?)
     }
 }
 

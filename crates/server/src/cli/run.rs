@@ -9,6 +9,7 @@ use diffusion_engine::SchedulerKind;
 
 use super::{MachineArgs, ModelArgs, Size};
 use crate::batch::{self, Fitting, Settings};
+use crate::encode::Format;
 use crate::interrupt;
 
 /// Give back a new image for each picture of a folder, with a random prompt and a random model
@@ -19,7 +20,7 @@ Examples:
   diffusion-server run --images ~/Pictures/holiday --prompt 'in watercolour' --prompt 'at night' --seed 7
   diffusion-server run --images a.jpg --images b.png --model ~/models/stable-diffusion-v1-5 --strength 0.6
 
-Writes to the output folder: NAME-diffusion.png for each picture, summary.json, and index.html,
+Writes to the output folder: NAME-diffusion.png (or .jpg, .webp) for each picture, summary.json, and index.html,
 which shows all pictures beside their new images. A picture that cannot be read costs only itself;
 the exit status is then 1.")]
 pub(super) struct Run {
@@ -28,11 +29,11 @@ pub(super) struct Run {
     images: Vec<PathBuf>,
 
     /// Prompt to draw from (repeatable) [default: four prompts]
-    #[arg(long, short)]
+    #[arg(long, short, allow_hyphen_values = true)]
     prompt: Vec<String>,
 
     /// What the images should not show
-    #[arg(long, short, default_value = "")]
+    #[arg(long, short, default_value = "", allow_hyphen_values = true)]
     negative: String,
 
     /// Model to draw from, by name or folder (repeatable) [default: the models in the binary and in --models-dir]
@@ -66,6 +67,10 @@ pub(super) struct Run {
     /// How a picture comes to that size [default: fit, or crop where --size is given]
     #[arg(long)]
     resize: Option<ResizeMode>,
+
+    /// Format of the images: png, jpg or webp
+    #[arg(long, default_value = "png", value_parser = format)]
+    format: Format,
 
     /// Folder for the results
     #[arg(long, short, value_name = "DIR", default_value = "out")]
@@ -115,6 +120,7 @@ impl Run {
             seed: self.seed.unwrap_or_else(batch::random_seed),
             size: self.size.map(|size| (size.width, size.height)),
             fitting,
+            format: self.format,
         };
         let inputs = if self.images.is_empty() {
             batch::shipped_inputs()
@@ -123,4 +129,8 @@ impl Run {
         };
         batch::run(&self.machine.runtime()?, &inputs, &models, &settings, &self.out)
     }
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::named(name).ok_or_else(|| "choose png, jpg or webp".into())
 }

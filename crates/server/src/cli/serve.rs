@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigArgs};
 use crate::dataset;
 use crate::housekeeping;
-use crate::http::{self, AppState, Hosts, Keyring, Parts, Room};
+use crate::http::{self, AppState, Hosts, Keyring, Links, Parts, Room};
 use crate::live::Live;
+use crate::output::say;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
 use crate::supervisor::{Listeners, Supervisor, WorkerCommand};
@@ -64,6 +65,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let live = Arc::new(Live::default());
     let pace = Arc::new(Pace::default());
+    let links = Links::open(&database).await?;
     let hosts = match keys_demanded {
         true => Hosts::Any,
         false => Hosts::known(bound, &config.server.hosts),
@@ -94,16 +96,19 @@ async fn run(config: Config) -> anyhow::Result<()> {
         resolver,
         supervisor,
         live,
+        fingerprints: Arc::default(),
         pace,
         config,
         metrics,
         hosts,
         keys_demanded,
         keyring: Keyring::new(limits.requests_per_minute),
+        links,
         body_room: Room::new(limits.all_bodies_bytes.0),
         stopping: stopping.clone(),
     });
-    println!("listening on http://{bound}");
+    // A server whose output nobody takes still serves.
+    let _ = say!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
     http::serve(listener, http::router(state), &limits, stopping, grace).await;
     worker.await.context("the supervisor broke down")

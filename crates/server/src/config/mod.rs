@@ -96,7 +96,7 @@ pub(crate) struct Storage {
 pub(crate) struct Engine {
     /// Threads that compute; all processors if none.
     pub(crate) threads: Option<NonZeroUsize>,
-    /// The most memory that models and their work may take.
+    /// The most memory that models and their work may take; nine tenths of the machine's if none.
     pub(crate) memory: Option<ByteSize>,
     /// Numbers to compute in.
     #[serde(with = "text")]
@@ -105,12 +105,22 @@ pub(crate) struct Engine {
     pub(crate) max_batch: Option<NonZeroUsize>,
 }
 
+impl Engine {
+    /// For the engine, with what the machine has where nothing is set.
+    pub(crate) fn options(&self) -> diffusion_engine::Options {
+        crate::machine::options(self.threads, self.memory, self.precision)
+    }
+}
+
 /// `[queue]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Queue {
     /// Images that may wait.
     pub(crate) backlog: NonZeroUsize,
+    /// Seconds within which a new job must be expected to be done, or it is refused; no limit if
+    /// none.
+    pub(crate) longest_wait_seconds: Option<NonZeroU32>,
     /// Seconds that running work has to finish when the server is stopped.
     pub(crate) grace_seconds: u32,
 }
@@ -183,7 +193,7 @@ impl Default for Storage {
 impl Default for Queue {
     fn default() -> Self {
         let backlog = NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN);
-        Self { backlog, grace_seconds: 30 }
+        Self { backlog, longest_wait_seconds: None, grace_seconds: 30 }
     }
 }
 
@@ -225,6 +235,11 @@ impl Queue {
     /// How long running work has to finish when the server is stopped.
     pub(crate) fn grace(&self) -> Duration {
         Duration::from_secs(self.grace_seconds.into())
+    }
+
+    /// Within what time a new job must be expected to be done.
+    pub(crate) fn longest_wait(&self) -> Option<Duration> {
+        Some(Duration::from_secs(self.longest_wait_seconds?.get().into()))
     }
 }
 

@@ -1,45 +1,33 @@
 //! What random draws choose from: what is there.
 
 use diffusion_jobs::images::Image;
-use diffusion_jobs::{Database, Result};
+use diffusion_jobs::models::Model;
 
-use super::{Picture, Pictures, Shelf, usable};
+use super::{Picture, Pictures, Shelf};
 use crate::catalogue::{Known, Origin};
 
-/// The images of the data set whose files are there.
-///
-/// # Errors
-/// The database.
-pub(crate) async fn images_at_hand(
-    database: &Database,
-    pictures: &Pictures,
-) -> Result<Vec<(Image, Picture)>> {
-    let rows = database.images().all().await?;
+/// The images of the data set whose files are there. Looks at files.
+pub(crate) fn images_at_hand(rows: Vec<Image>, pictures: &Pictures) -> Vec<(Image, Picture)> {
     let found = |image: Image| pictures.find(&image.path).ok().map(|picture| (image, picture));
-    Ok(rows.into_iter().filter_map(found).collect())
+    rows.into_iter().filter_map(found).collect()
 }
 
 /// The models that have a row and weights, and those in the folder of models that have no row.
 /// What happens to lie in a cache was not put there for us, and a shipped model whose row was
-/// removed is not wanted.
-///
-/// # Errors
-/// The database.
-pub(crate) async fn models_at_hand(database: &Database, shelf: &Shelf) -> Result<Vec<Known>> {
-    let rows = database.models().all().await?;
+/// removed is not wanted. Looks at files; whether they can be used is another matter.
+pub(crate) fn models_at_hand(rows: &[Model], shelf: &Shelf) -> Vec<Known> {
     let mut models: Vec<Known> = rows.iter().filter_map(|row| shelf.known(row).ok()).collect();
-    let found = shelf.without_row(&rows).into_iter();
+    let found = shelf.without_row(rows).into_iter();
     models.extend(found.filter(|known| known.origin == Origin::ModelsDir));
-    models.retain(|known| usable(known).is_ok());
-    Ok(models)
+    models
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use diffusion_jobs::Database;
     use diffusion_jobs::database::Location;
-    use diffusion_jobs::models::Model;
 
     use super::*;
     use crate::config::Storage;
@@ -61,7 +49,8 @@ mod tests {
         database.models().insert(missing).await.unwrap();
 
         let names = async || {
-            let images = images_at_hand(&database, &pictures).await.unwrap();
+            let rows = database.images().all().await.unwrap();
+            let images = images_at_hand(rows, &pictures);
             images.into_iter().map(|(image, _)| image.name).collect::<Vec<_>>()
         };
         let samples: Vec<&str> = embedded::SAMPLES.iter().map(|(name, _)| *name).collect();
@@ -71,7 +60,8 @@ mod tests {
         assert!(names().await.contains(&"late.png".to_owned()), "as soon as it is there");
 
         let models = async |shelf: &Shelf| {
-            let models = models_at_hand(&database, shelf).await.unwrap();
+            let rows = database.models().all().await.unwrap();
+            let models = models_at_hand(&rows, shelf);
             models.into_iter().map(|known| known.name).collect::<Vec<_>>()
         };
         let demo: Vec<String> = embedded::MODELS.iter().map(|(name, _)| (*name).into()).collect();

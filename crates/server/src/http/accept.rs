@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::queue::{Backlog, Idempotency};
+use diffusion_jobs::idempotency::{Idempotency, Once};
+use diffusion_jobs::queue::{Accepted, Backlog};
 use diffusion_jobs::{Error, NewJob, State};
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{AppState, Problem, Result};
@@ -18,11 +21,14 @@ const CANCELS: usize = 100;
 /// How often a job is looked at of which no news comes: another process may have changed it.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
 
-/// Stores a job, and wakes the worker. Once this returns, the job survives any crash.
+/// Stores a job, and wakes the worker. Once this returns, the job survives any crash. If this is
+/// dropped before, as it is when the client goes away, a job without an `Idempotency-Key` is
+/// cancelled: nobody can ask for it.
 ///
 /// # Errors
-/// 429 where too much waits already, with the time after which it may be tried again; 409 where
-/// the `Idempotency-Key` was used for something else; 503 where the database does not answer.
+/// 429 where too much waits already, or where what waits takes too long, with the time after which
+/// it may be tried again; 409 where the `Idempotency-Key` was used for something else; 503 where
+/// the database does not answer.
 pub(super) async fn accept(
     state: &AppState,
     job: &NewJob,
@@ -31,7 +37,22 @@ pub(super) async fn accept(
     let total = i64::try_from(state.config.queue.backlog.get()).unwrap_or(i64::MAX);
     // One key may fill half of it while others want some.
     let each = if job.owner.is_some() { total / 2 + 1 } else { total };
-    let stored = state.queue.enqueue(job, key, Backlog { total, each }).await;
+    in_time(state, job).await?;
+    let backlog = Backlog { total, each };
+    let stored = match key {
+        Some(key) => state.queue.enqueue(job, Some(key), backlog).await,
+        None => {
+            let (server, job) = (state.clone(), job.clone());
+            let work = async move { server.queue.enqueue(&job, None, backlog).await };
+            let server = state.clone();
+            to_its_end(work.in_current_span(), move |stored| {
+                if let Ok(Accepted { id, .. }) = stored {
+                    cancel_for_sure(server, id);
+                }
+            })
+            .await?
+        }
+    };
     let accepted = stored.map_err(|error| match error {
         Error::Backlog { waiting, limit } => {
             let over = waiting + i64::try_from(job.images.len()).unwrap_or(i64::MAX) - limit;
@@ -50,6 +71,27 @@ pub(super) async fn accept(
     Ok(accepted.id)
 }
 
+/// Refuses a job that would not be done within `queue.longest_wait_seconds`, as far as is known.
+async fn in_time(state: &AppState, job: &NewJob) -> Result<()> {
+    let Some(limit) = state.config.queue.longest_wait() else { return Ok(()) };
+    let images = i64::try_from(job.images.len()).unwrap_or(i64::MAX);
+    let before = state.queue.served_before(job.owner, images).await?;
+    let expected = state.pace.expected(before.saturating_add(images));
+    let Some(expected) = expected.filter(|expected| *expected > limit) else { return Ok(()) };
+    let seconds = |time: Duration| time.as_secs_f64().round() as u64;
+    let (expected_s, limit_s) = (seconds(expected), seconds(limit));
+    let text = format!(
+        "this would be done in about {expected_s} s, after {before} images that wait, and more \
+         than {limit_s} s are refused here (longest_wait_seconds of [queue]): ask for fewer \
+         images, or later"
+    );
+    Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "wait", text)
+        .retry_after(expected - limit)
+        .with("expected_seconds", expected_s)
+        .with("limit_seconds", limit_s)
+        .with("waiting", before))
+}
+
 /// The job that an earlier request under the same `Idempotency-Key` was answered with.
 ///
 /// # Errors
@@ -60,7 +102,8 @@ pub(super) async fn remembered(
     key: Option<&Idempotency>,
 ) -> Result<Option<Uuid>> {
     let Some(key) = key else { return Ok(None) };
-    let Some(id) = state.queue.remembered(owner, key).await? else { return Ok(None) };
+    let Some(before) = state.database.remembered(owner, key).await? else { return Ok(None) };
+    let id = before.made;
     match state.database.job(id).await {
         Ok(_) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => {
@@ -117,8 +160,28 @@ pub(super) async fn wait(state: &AppState, id: Uuid, ends_with_client: bool) -> 
 /// # Errors
 /// There is no such job; the database.
 pub(super) async fn cancel(state: &AppState, id: Uuid) -> Result<()> {
-    state.queue.cancel(id).await?;
+    cancel_once(state, id, None).await
+}
+
+/// As [`cancel`], once under one `Idempotency-Key`.
+///
+/// # Errors
+/// As [`cancel`]; 409 where the key was used for another request.
+pub(super) async fn cancel_once(state: &AppState, id: Uuid, once: Option<Once<'_>>) -> Result<()> {
+    if !state.queue.cancel_once(id, once).await? {
+        return Ok(());
+    }
     state.supervisor.cancel(id);
+    state.live.changed(id);
+    Ok(())
+}
+
+/// Cancels one image of a job, likewise: the worker learns of it from the queue.
+///
+/// # Errors
+/// There is no such job; the database.
+pub(super) async fn cancel_image(state: &AppState, id: Uuid, index: i32) -> Result<()> {
+    state.queue.cancel_image(id, index).await?;
     state.live.changed(id);
     Ok(())
 }
@@ -132,22 +195,54 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.over {
-            return;
+        if !self.over {
+            cancel_for_sure(self.state.clone(), self.id);
         }
-        let (state, id) = (self.state.clone(), self.id);
-        tokio::spawn(async move {
-            tracing::info!(job = %id, "the client has gone: its job is cancelled");
-            for _ in 0..CANCELS {
-                match cancel(&state, id).await {
-                    Ok(()) => return,
-                    // Deleted.
-                    Err(problem) if !problem.status().is_server_error() => return,
-                    Err(problem) => tracing::warn!(job = %id, ?problem, "not cancelled yet"),
-                }
-                tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Cancels a job whose client has gone, as soon as the database answers.
+fn cancel_for_sure(state: AppState, id: Uuid) {
+    tokio::spawn(async move {
+        tracing::info!(job = %id, "the client has gone: its job is cancelled");
+        for _ in 0..CANCELS {
+            match cancel(&state, id).await {
+                Ok(()) => return,
+                // Deleted.
+                Err(problem) if !problem.status().is_server_error() => return,
+                Err(problem) => tracing::warn!(job = %id, ?problem, "not cancelled yet"),
             }
-        });
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+}
+
+/// Does `work` to its end, whether or not this is dropped meanwhile. What comes of it then goes to
+/// `untaken`.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+    untaken: impl FnOnce(T) + Send + 'static,
+) -> Result<T> {
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        // Dropped with what it holds where nobody is there to take it, now or a moment later.
+        let _ = tell.send(Untaken(Some((work.await, untaken))));
+    });
+    let mut done = told.await.map_err(Problem::internal)?;
+    match done.0.take() {
+        Some((done, _)) => Ok(done),
+        None => Err(Problem::internal("what was done was taken already")),
+    }
+}
+
+/// Hands what nobody took to whoever is to undo it.
+struct Untaken<T, U: FnOnce(T)>(Option<(T, U)>);
+
+impl<T, U: FnOnce(T)> Drop for Untaken<T, U> {
+    fn drop(&mut self) {
+        if let Some((done, untaken)) = self.0.take() {
+            untaken(done);
+        }
     }
 }
 
@@ -185,6 +280,24 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
         headers
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_done_and_handed_back() {
+        let (back, mut handed_back) = tokio::sync::mpsc::unbounded_channel();
+        let (go, wait) = oneshot::channel::<()>();
+        let work = async move { wait.await.map_or(0, |()| 7) };
+        let tell = back.clone();
+        let mut waits = Box::pin(to_its_end(work, move |done| tell.send(done).unwrap()));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        drop(waits);
+        go.send(()).unwrap();
+        assert_eq!(handed_back.recv().await, Some(7), "it was done all the same");
+
+        let tell = back.clone();
+        let done = to_its_end(async { 8 }, move |done| tell.send(done).unwrap()).await.unwrap();
+        drop(back);
+        assert_eq!((done, handed_back.recv().await), (8, None), "what was taken stays");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Generate(pub(crate) Identity);
 
 /// Demands a key that may change everything.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Admin;
+pub(crate) struct Admin(pub(crate) Identity);
 
 macro_rules! demands {
     ($extractor:ident, $scope:expr, $make:expr) => {
@@ -49,7 +49,7 @@ macro_rules! demands {
 
 demands!(Read, Scope::Read, Self);
 demands!(Generate, Scope::Generate, Self);
-demands!(Admin, Scope::Admin, |_| Self);
+demands!(Admin, Scope::Admin, Self);
 
 /// Who sent these headers, if they may do this.
 ///

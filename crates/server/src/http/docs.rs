@@ -8,6 +8,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::AppState;
 use super::error::Details;
+use super::openai;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -18,12 +19,14 @@ use super::error::Details;
             demands API keys takes them as `Authorization: Bearer KEY`, as the password of HTTP \
             Basic, or as `X-API-Key: KEY`; others accept any credential."
     ),
-    components(schemas(Details)),
+    components(schemas(Details, openai::Refusal)),
     modifiers(&Security),
     security((), ("bearer" = []), ("basic" = []), ("key" = [])),
     tags(
+        (name = "openai", description = "OpenAI's Images API, for its clients; errors have its shape"),
         (name = "original", description = "What the first diffusion-server offered"),
         (name = "jobs", description = "Making images"),
+        (name = "sdapi", description = "AUTOMATIC1111's API, for programs that speak it"),
         (name = "images", description = "The images that jobs draw from"),
         (name = "models", description = "The models that jobs draw with"),
         (name = "keys", description = "API keys"),

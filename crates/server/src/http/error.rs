@@ -61,6 +61,18 @@ pub(crate) struct Details {
     members: BTreeMap<&'static str, Value>,
 }
 
+/// What a problem says. It stands beside the answer that became of the problem, for a dialect that
+/// has a shape of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// As [`Problem::new`] has it.
+    pub(crate) kind: &'static str,
+    /// For people.
+    pub(crate) detail: String,
+    /// The field that is wrong.
+    pub(crate) field: Option<String>,
+}
+
 impl Problem {
     /// A problem of a kind of its own; `kind` is a short word that programs may rely on.
     pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
@@ -116,6 +128,12 @@ impl Problem {
         self
     }
 
+    /// What it says, for another shape.
+    pub(crate) fn told(&self) -> Told {
+        let field = self.members.get("field").and_then(Value::as_str).map(str::to_owned);
+        Told { kind: self.kind, detail: self.detail.clone(), field }
+    }
+
     /// What happened, for people.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
@@ -151,6 +169,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // Whole seconds, upwards: a client that waits as long as it is told must not be early.
         let retry_after = self.retry_after.map(|after| after.as_millis().div_ceil(1000) as u64);
+        let told = self.told();
         let details = Details {
             kind: format!("urn:diffusion-server:{}", self.kind),
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -170,6 +189,7 @@ impl IntoResponse for Problem {
             let challenge = HeaderValue::from_static("Bearer realm=\"diffusion-server\"");
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
+        response.extensions_mut().insert(told);
         response
     }
 }

@@ -100,6 +100,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
+/// Reads what was put together from a form.
+///
+/// # Errors
+/// 422 with the field that does not fit.
+pub(super) fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let field = error.path().to_string();
+        misfit(&field, &error.into_inner().to_string())
+    })
+}
+
 /// Whether a JSON text is a list. No body here is one, and serde would take it for a struct whose
 /// fields are not named.
 pub(super) fn is_array(bytes: &[u8]) -> bool {

@@ -107,7 +107,8 @@ impl IntoResponse for Refused {
     params(
         ("pk" = String, Path, description = "Any text, as in the original", example = "1"),
         ("Prefer" = Option<String>, Header, description = "`respond-async` answers at once"),
-        ("Idempotency-Key" = Option<String>, Header, description = "As for a job")
+        ("Idempotency-Key" = Option<String>, Header, description = "As for a job; used for another \
+            request before, it is refused with 400 as any mistake here is", example = "d9e1")
     ),
     request_body = Draw,
     responses(

@@ -9,17 +9,23 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::v1::{images, jobs, keys, models};
-use super::{AppState, Problem, body, cors, docs, guard, health, observe, original};
+use super::v1::{images, jobs, keys, models, png_info};
+use super::{
+    AppState, Problem, body, cors, docs, guard, health, observe, openai, original, page, sdapi,
+};
 
 /// Every route, under the layers that all of them share.
 pub(crate) fn router(state: AppState) -> Router {
     let (open, open_document) = open().split_for_parts();
     let (own, mut document) = own().split_for_parts();
+    let (sdapi, sdapi_document) = sdapi::routes();
+    document.merge(sdapi_document);
     document.merge(open_document);
     let limits = &state.config.server.limits;
 
-    own.merge(docs::page(document))
+    own.merge(sdapi)
+        .merge(docs::page(document))
+        .merge(page::routes())
         .layer(from_fn(cors::same_origin))
         // Before its layer: what answers other methods answers preflights, which the layer allows.
         .merge(open.method_not_allowed_fallback(no_such_method).layer(cors::open()))
@@ -29,6 +35,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes.bytes()))
         .layer(from_fn_with_state(state.clone(), guard::check_host))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(openai::shape))
         .layer(from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }
@@ -54,8 +61,10 @@ fn own() -> OpenApiRouter<AppState> {
         .routes(routes!(images::list, images::add::add))
         .routes(routes!(images::get, images::edit, images::remove))
         .routes(routes!(images::content::content))
+        .routes(routes!(png_info::png_info))
         .routes(routes!(models::list, models::add))
         .routes(routes!(models::get, models::edit, models::remove))
+        .merge(openai::routes())
 }
 
 /// What pages of any site may call, as they may in the original.

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::body::Room;
 use super::guard::Hosts;
 use super::keyring::Keyring;
+use super::openai::Links;
 use crate::config::Config;
+use crate::fingerprint::Fingerprints;
 use crate::live::Live;
 use crate::pace::Pace;
 use crate::resolve::Resolver;
@@ -34,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) supervisor: Supervisor,
     /// Jobs as they run.
     pub(crate) live: Arc<Live>,
+    /// What models are known by.
+    pub(crate) fingerprints: Arc<Fingerprints>,
     /// How fast images come.
     pub(crate) pace: Arc<Pace>,
     /// What is configured.
@@ -46,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) keys_demanded: bool,
     /// The keys that were used lately.
     pub(crate) keyring: Keyring,
+    /// Addresses of images that need no key.
+    pub(crate) links: Links,
     /// Room for the bodies of requests.
     pub(crate) body_room: Room,
     /// Cancelled once the server stops: streams without an end of their own end then.

@@ -44,8 +44,22 @@ impl Device {
 
     fn step(&mut self, action: &Action, id: ModelId, model: &Arc<Model>) -> Result<(), Failure> {
         let mut samples = self.samples(action);
+        // After a panic each goes on alone from where it was, and nobody is blamed for another.
+        let before = (samples.len() > 1).then(|| samples.clone());
         let started = Instant::now();
-        self.breakpoints.before(action).and_then(|()| caught(|| model.step(&mut samples)))?;
+        let stepped =
+            self.breakpoints.before(action).and_then(|()| caught(|| model.step(&mut samples)));
+        if let (Err(Failure { kind: FailureKind::Panicked, message }), Some(before)) =
+            (&stepped, before)
+        {
+            self.panicked(action, id, message);
+            for (id, sample) in action.ids().iter().zip(before) {
+                self.schedule.set_alone(*id);
+                self.keep(*id, sample, Flight::keep);
+            }
+            return Ok(());
+        }
+        stepped?;
         let seconds = started.elapsed().as_secs_f64();
         self.observer.step(self.shelf.name(id), samples.len(), seconds);
         self.ran(action, started);
@@ -94,15 +108,19 @@ impl Device {
         }
     }
 
-    /// Fails the tasks of an action. After a panic the model is read anew: what it keeps of its
-    /// weights may be half made.
+    /// After a panic the model is read anew: what it keeps of its weights may be half made.
+    fn panicked(&mut self, action: &Action, id: ModelId, reason: &str) {
+        let (name, batch) = (self.shelf.name(id), action.ids().len());
+        tracing::error!(model = name, batch, reason, "the engine panicked");
+        self.observer.panicked(name, batch);
+        self.shelf.put(id, None);
+        self.schedule.dropped(id);
+    }
+
+    /// Fails the tasks of an action.
     fn fail(&mut self, action: &Action, id: ModelId, failure: &Failure) {
         if failure.kind == FailureKind::Panicked {
-            let (name, batch) = (self.shelf.name(id), action.ids().len());
-            tracing::error!(model = name, batch, reason = failure.message, "the engine panicked");
-            self.observer.panicked(name, batch);
-            self.shelf.put(id, None);
-            self.schedule.dropped(id);
+            self.panicked(action, id, &failure.message);
         }
         for id in action.ids() {
             self.end(*id, Outcome::Failed(failure.clone()));

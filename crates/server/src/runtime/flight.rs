@@ -75,7 +75,8 @@ impl Flight {
         self.keep(sample)
     }
 
-    fn keep(&mut self, sample: Sample) -> Stage {
+    /// Takes the sample back. Gives what is next.
+    pub(super) fn keep(&mut self, sample: Sample) -> Stage {
         let stage = if sample.is_done() { Stage::Finish } else { Stage::Step };
         self.sample = Some(sample);
         stage
@@ -91,7 +92,7 @@ impl Flight {
     pub(super) fn show(&mut self, palette: &Palette, scale: u32) {
         let Some(sample) = &self.sample else { return };
         let (width, height) = (self.group.width / scale, self.group.height / scale);
-        if let Some(picture) = palette.paint(&sample.scaled_latent(), width, height) {
+        if let Some(picture) = palette.paint(&sample.clean_latent(), width, height) {
             self.events.send(Event::Preview(picture));
             self.shown = Some(Instant::now());
         }

@@ -1,7 +1,7 @@
 //! What is asked of the runtime, and what it answers.
 
 use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Plan, Source};
+use diffusion_engine::{Initial, Plan, Source};
 use uuid::Uuid;
 
 /// One image of one job.
@@ -26,8 +26,8 @@ pub(crate) struct Task {
     pub(crate) id: TaskId,
     pub(crate) model: ModelRef,
     pub(crate) plan: Plan,
-    /// For image-to-image, a picture of the plan's size.
-    pub(crate) initial: Option<RgbImage>,
+    /// For image-to-image, a picture of the plan's size; for inpainting, with its mask.
+    pub(crate) initial: Option<Initial>,
     /// An earlier [`Event::Checkpoint`] of the same image. One that does not fit is left aside.
     pub(crate) resume: Option<Vec<u8>>,
     /// Who shares the device: each owner gets an equal part of its time.
@@ -84,6 +84,6 @@ pub(crate) enum FailureKind {
     Load,
     /// The model cannot carry out this plan, now or later.
     Refused,
-    /// The engine broke down over the batch that this image was in.
+    /// The engine broke down over this image, which was alone.
     Panicked,
 }

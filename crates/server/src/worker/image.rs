@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use diffusion_engine::images::{Limits, RgbImage, decode, resize};
+use diffusion_engine::images::{RgbImage, encode_png};
 use diffusion_engine::{Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
@@ -21,7 +21,9 @@ use super::link::{DeviceEvent, FromWorker};
 use super::outbox::{Outbox, Watcher};
 use crate::catalogue::Catalogue;
 use crate::failpoints::reach;
-use crate::output;
+use crate::fingerprint::Fingerprints;
+use crate::infotext::Record;
+use crate::inpaint::Canvas;
 use crate::plan::ImagePlan;
 use crate::runtime::{
     Event, Events, Failure, FailureKind, ModelRef, Outcome, Runtime, Task, TaskId,
@@ -33,6 +35,7 @@ pub(super) struct Images {
     pub(super) artifacts: Artifacts,
     pub(super) models_dir: Option<PathBuf>,
     pub(super) precision: Precision,
+    pub(super) fingerprints: Arc<Fingerprints>,
     pub(super) outbox: Outbox,
     pub(super) watcher: Arc<Watcher>,
     pub(super) in_hand: InHand,
@@ -114,12 +117,7 @@ impl Images {
         let source = source(&plan, self.models_dir.clone()).await?;
         let initial = match &plan.input {
             None => None,
-            Some(hash) => {
-                let bytes = self.artifacts.get(Kind::Input, hash).await?;
-                let (width, height) = (plan.plan.width, plan.plan.height);
-                let picture = blocking(move || picture(&bytes, width, height)).await?;
-                Some(picture.map_err(|error| Bad::Permanent(error.to_string()))?)
-            }
+            Some(picture) => Some(self.draw_on(&plan, picture, |canvas| canvas.initial()).await?),
         };
         let resume = match attempt.saved_step {
             0 => None,
@@ -127,7 +125,7 @@ impl Images {
         };
         let events = self.runtime.submit(Task {
             id: id(attempt),
-            model: ModelRef { name: plan.model.clone(), source },
+            model: ModelRef { name: plan.model.clone(), source: source.clone() },
             plan: plan.plan.clone(),
             initial,
             resume: resume.map(Vec::from),
@@ -137,7 +135,30 @@ impl Images {
             previews: true,
         });
         drop(preparing);
-        self.follow(attempt, &plan, events).await
+        self.follow(attempt, &plan, source, events).await
+    }
+
+    /// Does something with the picture that an image is drawn on. It is made each time that it is
+    /// needed: pictures are large, and many images are in flight.
+    async fn draw_on<T: Send + 'static>(
+        &self,
+        plan: &ImagePlan,
+        picture: &str,
+        work: impl FnOnce(Canvas) -> diffusion_engine::Result<T> + Send + 'static,
+    ) -> Result<T, Bad> {
+        let picture = self.artifacts.get(Kind::Input, picture).await?;
+        let mask = match &plan.mask {
+            None => None,
+            Some(mask) => {
+                Some((self.artifacts.get(Kind::Input, &mask.picture).await?, mask.inpaint))
+            }
+        };
+        let (resize, size) = (plan.resize, (plan.plan.width, plan.plan.height));
+        let done = blocking(move || {
+            let mask = mask.as_ref().map(|(mask, inpaint)| (&**mask, *inpaint));
+            work(Canvas::decode(&picture, mask, resize, size)?)
+        });
+        done.await?.map_err(|error| Bad::Permanent(error.to_string()))
     }
 
     /// Follows an image on the device to its end.
@@ -145,6 +166,7 @@ impl Images {
         &self,
         attempt: &Attempt,
         plan: &ImagePlan,
+        source: Source,
         mut events: Events,
     ) -> Result<Verdict, Bad> {
         let Attempt { job, index, .. } = *attempt;
@@ -163,7 +185,7 @@ impl Images {
                 }
                 Event::Step { done, total, seconds } => self.step(attempt, done, total, seconds),
                 Event::Preview(image) => {
-                    let png = blocking(move || output::plain_png(&image)).await?;
+                    let png = blocking(move || encode_png(&image, &[])).await?;
                     if let Ok(png) = png {
                         let png = BASE64_STANDARD.encode(png);
                         self.outbox.send(FromWorker::Preview { job, index, png });
@@ -175,7 +197,7 @@ impl Images {
                     }
                 }
                 Event::Finished(Outcome::Image { image, seconds }) => {
-                    return self.publish(attempt, plan, image, seconds).await;
+                    return self.publish(attempt, plan, source, image, seconds).await;
                 }
                 Event::Finished(Outcome::Failed(Failure { kind, message })) => {
                     return Err(match kind {
@@ -222,15 +244,29 @@ impl Images {
         &self,
         attempt: &Attempt,
         plan: &ImagePlan,
+        source: Source,
         image: RgbImage,
         seconds: f64,
     ) -> Result<Verdict, Bad> {
-        let (width, height) = image.dimensions();
         let prompt = &plan.plan.prompt;
         let (whole, precision) = (plan.clone(), self.precision);
+        let fingerprints = self.fingerprints.clone();
         let encoding = self.watcher.blame.beside(id(attempt));
-        let png =
-            blocking(move || output::png(&image, &whole.model, precision, &whole.plan)).await?;
+        let image = match &plan.input {
+            Some(picture) if plan.mask.is_some() => {
+                self.draw_on(plan, picture, |canvas| canvas.finish(image)).await?
+            }
+            _ => image,
+        };
+        let (width, height) = image.dimensions();
+        let png = blocking(move || {
+            // That a model's files have gone meanwhile costs the image nothing but this.
+            let hash = fingerprints.of(&source).ok();
+            let texts = Record::new(whole, hash, precision).texts()?;
+            encode_png(&image, &texts.each_ref().map(|(keyword, text)| (*keyword, &**text)))
+                .map_err(anyhow::Error::from)
+        })
+        .await?;
         let png = Bytes::from(png.map_err(|error| Bad::Permanent(format!("{error:#}")))?);
         drop(encoding);
         let bytes = png.len() as u64;
@@ -296,11 +332,6 @@ async fn source(plan: &ImagePlan, models_dir: Option<PathBuf>) -> Result<Source,
         }
     });
     found.await?.map_err(|error| Bad::Permanent(format!("{error:#}")))
-}
-
-/// A stored picture at the plan's size.
-fn picture(bytes: &[u8], width: u32, height: u32) -> diffusion_engine::Result<RgbImage> {
-    resize(&decode(bytes, &Limits::default())?, width, height)
 }
 
 /// Runs what would hold up other tasks on a thread of its own.

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use diffusion_engine::Options;
 use diffusion_jobs::database::Location;
 use diffusion_jobs::work::{Lease, Worker};
 use diffusion_jobs::{Artifacts, Database};
@@ -69,16 +68,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let artifacts = Artifacts::local(&config.storage.artifacts())?;
     let outbox = Outbox::start()?;
     let max_batch = config.engine.max_batch.map_or(MAX_BATCH, Into::into);
-    let memory = config.engine.memory.map(|size| size.0);
+    let options = config.engine.options();
+    let models_limit = options.memory_limit;
     let settings = Settings {
-        engine: diffusion_engine::Runtime::new(Options {
-            threads: config.engine.threads,
-            memory_limit: memory,
-            precision: config.engine.precision,
-            ..Options::default()
-        })?,
+        engine: diffusion_engine::Runtime::new(options)?,
         max_batch,
-        models_limit: memory,
+        models_limit,
         checkpoint_every: CHECKPOINTS,
         preview_every: PREVIEWS,
     };
@@ -95,6 +90,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         artifacts,
         models_dir: config.storage.models.clone(),
         precision: config.engine.precision,
+        fingerprints: Arc::default(),
         outbox: outbox.clone(),
         watcher: watcher.clone(),
         in_hand: in_hand.clone(),

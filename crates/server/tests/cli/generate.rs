@@ -101,7 +101,8 @@ fn a_picture_tells_how_it_was_made() {
     let parameters = place.png_text("cat.png", "parameters");
     for part in [
         "a cat\nNegative prompt: rain\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, ",
-        "CFG scale: 3.5, Seed: 7, Size: 64x64, Model: tiny-sd1",
+        "CFG scale: 3.5, Seed: 7, Size: 64x64, Model hash: ",
+        ", Model: tiny-sd1, Version: diffusion-server ",
     ] {
         assert!(parameters.contains(part), "{parameters}");
     }
@@ -233,4 +234,82 @@ fn the_precision_is_told_and_wrong_ones_are_refused() {
     }
     assert_ne!(place.pixels("f32.png"), place.pixels("int8.png"));
     execute(&place, "tiny-sd1", &["--precision", "int4"]).refused(&["--precision", "int8"]);
+}
+
+/// White to the right of the middle.
+fn right_half(place: &Place, name: &str, width: u32, height: u32) {
+    let picture = image::GrayImage::from_fn(width, height, |x, _| {
+        image::Luma([255 * u8::from(x >= width / 2)])
+    });
+    picture.save(place.path(name)).unwrap();
+}
+
+#[test]
+fn a_mask_says_what_is_repainted() {
+    let place = Place::new();
+    place.picture("in.png", 64, 64);
+    right_half(&place, "mask.png", 64, 64);
+    let args = ["--init-image", "in.png", "--mask", "mask.png", "--mask-blur", "0", "--seed", "7"];
+    for (name, more, kept) in
+        [("a.png", &[][..], 0..32), ("b.png", &["--mask-invert"], 32..64), ("c.png", &[], 0..32)]
+    {
+        execute(&place, "tiny-sd1", &[&args[..], more, &["-o", name]].concat()).succeeded();
+        let (before, after) = (place.pixels("in.png"), place.pixels(name));
+        for (x, y, pixel) in after.enumerate_pixels().filter(|(x, ..)| kept.contains(x)) {
+            assert_eq!(pixel, before.get_pixel(x, y), "{x}, {y} of {name}");
+        }
+        assert_ne!(before, after);
+    }
+    assert_eq!(place.read("a.png"), place.read("c.png"));
+    assert_ne!(place.read("a.png"), place.read("b.png"));
+}
+
+#[test]
+fn the_masked_part_alone_is_drawn_into_the_picture() {
+    let place = Place::new();
+    place.picture("in.png", 150, 90);
+    right_half(&place, "mask.png", 150, 90);
+    let args = ["--init-image", "in.png", "--mask", "mask.png", "--mask-padding", "5"];
+    execute(&place, "tiny-sd1", &[&args[..], &["-o", "out.png"]].concat()).succeeded();
+    let (before, after) = (place.pixels("in.png"), place.pixels("out.png"));
+    assert_eq!(after.dimensions(), (150, 90));
+    // The mask is softened where nothing else is asked for.
+    let kept = after.enumerate_pixels().filter(|(x, ..)| *x < 75 - 16);
+    assert!(kept.into_iter().all(|(x, y, pixel)| pixel == before.get_pixel(x, y)));
+    assert_ne!(before, after);
+}
+
+#[test]
+fn prompts_are_read_as_the_syntax_says() {
+    let place = Place::new();
+    let prompt = "a ".repeat(80) + "(dog:1.4)";
+    let draw = |name: &str, more: &[&str]| {
+        let args = [&["--seed", "7", "-o", name, "--prompt", &prompt], more].concat();
+        let model = tiny("tiny-sd1");
+        let start = ["generate", "--steps", "2", "--model", &model];
+        place.execute(&[&start[..], &args].concat()).succeeded().stderr
+    };
+    assert!(draw("plain.png", &["--syntax", "plain"]).contains("too long"));
+    assert!(draw("default.png", &[]).contains("too long"));
+    assert_eq!(draw("read.png", &["--syntax", "a1111"]), "");
+    assert_eq!(draw("skipped.png", &["--syntax", "a1111", "--clip-skip", "2"]), "");
+    assert_eq!(place.read("plain.png"), place.read("default.png"));
+    assert_ne!(place.pixels("plain.png"), place.pixels("read.png"));
+    assert_ne!(place.pixels("skipped.png"), place.pixels("read.png"));
+}
+
+#[test]
+fn variations_begin_with_other_noise() {
+    let place = Place::new();
+    let vary = ["--variation-seed", "3", "--variation-strength"];
+    let draw = |name: &str, seed: &str, more: &[&str]| {
+        execute(&place, "tiny-sd1", &[&["--seed", seed, "-o", name], more].concat()).succeeded();
+    };
+    draw("own.png", "7", &[]);
+    draw("none.png", "7", &[&vary[..], &["0"]].concat());
+    draw("varied.png", "7", &[&vary[..], &["0.4", "--count", "2"]].concat());
+    draw("second.png", "8", &["--variation-seed", "4", "--variation-strength", "0.4"]);
+    assert_eq!(place.pixels("own.png"), place.pixels("none.png"));
+    assert_ne!(place.pixels("own.png"), place.pixels("varied-7.png"));
+    assert_eq!(place.read("second.png"), place.read("varied-8.png"));
 }

@@ -82,6 +82,22 @@ fn pictures_that_are_none_are_named() {
 }
 
 #[test]
+fn masks_that_do_not_fit_are_named() {
+    let place = Place::new();
+    place.picture("in.png", 64, 64);
+    execute(&place, &["--mask", "in.png"]).refused(&["required", "--init-image"]);
+    execute(&place, &["--init-image", "in.png", "--mask-invert"]).refused(&["required", "--mask"]);
+    let with = |more: &[&str]| execute(&place, &[&["--init-image", "in.png"], more].concat());
+    with(&["--mask", "no-such.png"]).refused(&["no-such.png"]);
+    with(&["--mask", "in.png", "--mask-blur", "257"]).refused(&["--mask-blur", "0 to 256"]);
+    with(&["--mask", "in.png", "--mask-blur", "NaN"]).refused(&["--mask-blur"]);
+    with(&["--mask", "in.png", "--mask-padding", "-1"]).refused(&[]);
+    image::GrayImage::new(64, 64).save(place.path("black.png")).unwrap();
+    with(&["--mask", "black.png"]).refused(&["nothing to repaint"]);
+    with(&["--mask", "black.png", "--mask-padding", "8"]).refused(&["nothing to repaint"]);
+}
+
+#[test]
 fn too_little_memory_is_told_with_what_is_needed() {
     let place = Place::new();
     execute(&place, &["--memory", "1MB"]).refused(&["the memory limit is 1 MiB"]);
@@ -110,4 +126,42 @@ fn a_file_that_cannot_be_written_is_named() {
     let args = ["generate", "--model", &model, "--prompt", "a cat", "--steps", "1"];
     place.execute(&[&args[..], &["-o", "file/a.png"]].concat()).refused(&["file/a.png"]);
     assert_eq!(place.files(""), ["file".to_owned()].into());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_picture_and_is_not_waited_for() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo").arg(place.path("in.png")).status();
+    assert!(made.unwrap().success());
+    execute(&place, &["--init-image", "in.png"]).refused(&["in.png", "not a regular file"]);
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_told_what_is_missing() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let args = ["generate", "--model", "empty", "--prompt", "a cat", "-o", "out.png"];
+    place.execute(&args).refused(&["empty", "no model_index.json", "diffusers"]);
+}
+
+#[test]
+fn what_is_asked_of_prompts_and_noise_in_vain_is_named() {
+    let place = Place::new();
+    let read = |prompt: &str| execute(&place, &["--syntax", "a1111", "--negative", prompt]);
+    read("(a:1.2.3)").refused(&["negative_prompt", "1.2.3"]);
+    execute(&place, &["--syntax", "html"]).refused(&["html", "plain or a1111"]);
+    execute(&place, &["--clip-skip", "4"]).refused(&["clip_skip 4", "3 layers"]);
+    execute(&place, &["--clip-skip", "0"]).refused(&["clip_skip 0"]);
+    execute(&place, &["--variation-seed", "1"]).refused(&["--variation-strength"]);
+    execute(&place, &["--variation-strength", "0.1"]).refused(&["--variation-seed"]);
+    execute(&place, &["--variation-seed", "1", "--variation-strength", "1.5"])
+        .refused(&["variation_strength 1.5", "from 0 to 1"]);
+}
+
+#[test]
+fn what_the_machine_has_no_memory_for_is_refused() {
+    let place = Place::new();
+    let huge = ["--width", "8192", "--height", "8192", "--memory"];
+    execute(&place, &[&huge[..], &["1GB"]].concat()).refused(&["memory", "MiB"]);
 }

@@ -5,7 +5,7 @@ use crate::support::Place;
 #[test]
 fn every_command_shows_examples() {
     let place = Place::new();
-    for command in ["run", "generate", "models", "images", "loaddata", "dumpdata"] {
+    for command in ["run", "generate", "models", "images", "info", "loaddata", "dumpdata"] {
         let help = place.execute(&[command, "--help"]).succeeded().stdout;
         let (_, examples) = help.split_once("Examples:\n").expect("examples");
         let start = format!("  diffusion-server {command}");
@@ -17,7 +17,7 @@ fn every_command_shows_examples() {
 fn the_commands_are_listed() {
     let place = Place::new();
     let help = place.execute(&["--help"]).succeeded().stdout;
-    for command in ["run", "generate", "models", "images", "loaddata", "dumpdata"] {
+    for command in ["run", "generate", "models", "images", "info", "loaddata", "dumpdata"] {
         let listed = help.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         assert!(listed, "{command} is not in\n{help}");
     }

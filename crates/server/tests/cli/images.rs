@@ -54,7 +54,9 @@ fn images_are_added_edited_and_removed() {
     assert_eq!((&tom["description"], &tom["meta"]["k"]), (&Value::Null, &1.into()));
     place.execute(&["images", "remove", "tom.png"]).succeeded();
     assert!(named("tom.png").is_none());
-    assert!(place.path("data/images/cat.png").exists(), "files stay");
+    assert!(!place.path("data/images/cat.png").exists(), "the copy was the row's own");
+    place.execute(&["images", "remove", "dog.png", "--images-dir", "more"]).succeeded();
+    assert!(place.path("more/dog.png").exists(), "files of others stay");
 }
 
 #[test]

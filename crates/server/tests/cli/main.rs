@@ -7,6 +7,7 @@ mod generate;
 mod generate_refusals;
 mod help;
 mod images;
+mod info;
 #[cfg(unix)]
 mod interrupt;
 mod model_rows;

@@ -75,3 +75,22 @@ fn a_missing_folder_of_models_is_an_error() {
     std::fs::write(place.path("file"), "").unwrap();
     place.execute(&["models", "--models-dir", "file"]).refused(&["file"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_nobody_takes_is_no_crash() {
+    let place = Place::new();
+    let shell = |line: &str| {
+        let program = env!("CARGO_BIN_EXE_diffusion-server");
+        let mut command = std::process::Command::new("sh");
+        let output =
+            command.args(["-c", line, "sh", program]).env("HF_HUB_CACHE", place.path("hub"));
+        output.current_dir(place.path("")).output().unwrap()
+    };
+    let closed = shell("set -o pipefail 2>/dev/null; \"$1\" models --json | true");
+    assert!(closed.stderr.is_empty(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let full = shell("\"$1\" models --json > /dev/full");
+    assert_eq!(full.status.code(), Some(2));
+    let said = String::from_utf8(full.stderr).unwrap();
+    assert!(said.starts_with("error: ") && said.lines().count() == 1, "{said}");
+}

@@ -41,6 +41,14 @@ fn the_document_describes_every_route() {
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{of}");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{of}");
             assert!(operation["responses"].as_object().is_some_and(|all| !all.is_empty()), "{of}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let is_ours = path.starts_with("/api/v1/") && parameter["in"] == "path";
+                assert!(!is_ours || !parameter["example"].is_null(), "{of}");
+            }
+            let makes = |status: &str| operation["responses"][status].is_object();
+            let makes = makes("201") || makes("202") || path.ends_with("/cancel");
+            let is_named = operation.to_string().contains("Idempotency-Key");
+            assert!(!makes || is_named || !path.starts_with("/api/v1/"), "{of}");
             // What is documented is there.
             let called = server.send(&method.to_uppercase(), &filled(path), &[], b"");
             let unknown = called.text().contains("there is nothing at");

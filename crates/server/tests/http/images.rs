@@ -86,7 +86,8 @@ fn an_upload_is_there_at_once_and_after_a_restart() {
     assert_eq!((&image["available"], &image["description"]), (&json!(true), &json!("a cat")));
     let path = made.header("location").unwrap().to_owned();
     assert_eq!(path, format!("{IMAGES}/{}", image["id"].as_str().unwrap()));
-    assert!(data.path().join("images").join(image["path"].as_str().unwrap()).is_file());
+    let file = data.path().join("images").join(image["path"].as_str().unwrap());
+    assert!(file.is_file());
     drop(server);
 
     let server = Server::start_in(&data, &["--bind", "127.0.0.1:0"], &[]);
@@ -96,6 +97,7 @@ fn an_upload_is_there_at_once_and_after_a_restart() {
     assert_eq!(content.body, png());
 
     assert_eq!(server.send("DELETE", &path, &[], b"").status, 204);
+    assert!(!file.exists(), "its file goes with it");
     server.get(&path).problem(404);
     server.send("DELETE", &path, &[], b"").problem(404);
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ModelArgs;
 use crate::catalogue::{Known, Origin};
 use crate::output::one_line;
+use crate::output::say;
 
 /// List the models that can be used; list, add, edit and remove those that were made known
 #[derive(Debug, Args)]
@@ -66,21 +67,21 @@ impl Models {
         let catalogue = self.models.catalogue()?;
         let rows: Vec<Row> = catalogue.all().iter().map(Row::new).collect();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&rows)?);
+            say!("{}", serde_json::to_string_pretty(&rows)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(4);
-        println!("{:width$}  FAMILY  SIZE       SOURCE", "NAME");
+        say!("{:width$}  FAMILY  SIZE       SOURCE", "NAME")?;
         for row in &rows {
-            println!(
+            say!(
                 "{:width$}  {:6}  {:9}  {}",
                 one_line(&row.name),
                 row.family.as_deref().unwrap_or("-"),
                 row.size.as_deref().unwrap_or("-"),
                 one_line(&row.location),
-            );
+            )?;
             if let Some(error) = &row.error {
-                println!("{:width$}  cannot be used: {}", "", one_line(error));
+                say!("{:width$}  cannot be used: {}", "", one_line(error))?;
             }
         }
         Ok(ExitCode::SUCCESS)

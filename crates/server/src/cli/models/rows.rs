@@ -10,6 +10,7 @@ use diffusion_jobs::models::{DEFAULT_HOST, Model};
 use crate::cli::data::{self, EditArgs};
 use crate::config::{DataArgs, Storage};
 use crate::dataset::{ModelView, Shelf};
+use crate::output::say;
 use crate::output::{self, one_line};
 
 #[derive(Debug, Subcommand)]
@@ -161,7 +162,7 @@ impl Add {
         };
         model.description = self.description;
         data::run(&storage, async |database| {
-            println!("{}", database.models().insert(model).await?.id);
+            say!("{}", database.models().insert(model).await?.id)?;
             Ok(())
         })
     }
@@ -196,7 +197,7 @@ impl Edit {
         data::run(&storage, async |database| {
             let model = database.models().find_one(&self.model).await?;
             database.models().update(model.id, &change).await?;
-            println!("{}", model.id);
+            say!("{}", model.id)?;
             Ok(())
         })
     }
@@ -209,7 +210,7 @@ impl Remove {
             for text in &self.models {
                 let model = database.models().find_one(text).await?;
                 database.models().delete(model.id).await?;
-                println!("{}", model.id);
+                say!("{}", model.id)?;
             }
             Ok(())
         })

@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use diffusion_jobs::idempotency::Once;
 use diffusion_jobs::keys::{self, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::http::accept::idempotency;
 use crate::http::auth::Admin;
+use crate::http::error::Details;
 use crate::http::extract::{Json, Path};
 use crate::http::{AppState, Problems, Result};
 
@@ -27,7 +30,7 @@ enum ScopeName {
 }
 
 /// The key to make
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewKey {
     /// What it is for: 1 to 100 characters
@@ -116,21 +119,34 @@ pub(in crate::http) async fn list(
 }
 
 /// Make an API key
+///
+/// The key is shown in this answer alone and kept nowhere: the same request under the same
+/// `Idempotency-Key` makes no other one, and is answered with 409 and the first one's id.
 #[utoipa::path(
     post,
     path = "/api/v1/keys",
     operation_id = "create_key",
     tag = "keys",
+    params(("Idempotency-Key" = Option<String>, Header, example = "d9e1",
+        description = "Any text of at most 255 characters; kept for 48 hours")),
     request_body = NewKey,
-    responses((status = 201, description = "The new key", body = MadeKey), Problems)
+    responses(
+        (status = 201, description = "The new key", body = MadeKey),
+        (status = 409, description = "The `Idempotency-Key` was used: the key that was made then is \
+            not shown again", body = Details, content_type = "application/problem+json"),
+        Problems
+    )
 )]
 pub(in crate::http) async fn create(
-    _: Admin,
+    Admin(identity): Admin,
     State(state): State<AppState>,
+    headers: HeaderMap,
     Json(new): Json<NewKey>,
 ) -> Result<(StatusCode, Json<MadeKey>)> {
+    let key = idempotency(&headers, "/api/v1/keys", &new)?;
+    let once = key.as_ref().map(|key| Once { owner: identity.owner, key, answer: None });
     let scopes: BTreeSet<Scope> = new.scopes.into_iter().map(Scope::from).collect();
-    let (key, secret) = keys::create(&state.database, &new.name, scopes).await?;
+    let (key, secret) = keys::create_once(&state.database, &new.name, scopes, once).await?;
     tracing::info!(key = %key.id, "API key made");
     let made = MadeKey { key: secret.expose().into(), record: key.into() };
     Ok((StatusCode::CREATED, Json(made)))
@@ -144,7 +160,8 @@ pub(in crate::http) async fn create(
     path = "/api/v1/keys/{id}",
     operation_id = "revoke_key",
     tag = "keys",
-    params(("id" = Uuid, Path, description = "The key's id")),
+    params(("id" = Uuid, Path, description = "The key's id",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a92")),
     responses((status = 200, description = "The revoked key", body = Key), Problems)
 )]
 pub(in crate::http) async fn revoke(

@@ -5,3 +5,4 @@ pub(super) mod jobs;
 pub(super) mod keys;
 mod lists;
 pub(super) mod models;
+pub(super) mod png_info;

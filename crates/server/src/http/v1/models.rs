@@ -1,8 +1,8 @@
 //! `/api/v1/models`: the models that were made known, and those that were found.
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use diffusion_jobs::models::{DEFAULT_HOST, Model};
 use diffusion_jobs::records::{Change, Page, PageOf};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,15 @@ use uuid::Uuid;
 
 use super::lists::{ListQuery, aside, given, refuse};
 use crate::dataset::{ModelView, Shelf};
+use crate::http::accept::idempotency;
 use crate::http::auth::{Admin, Read};
 use crate::http::error::Details;
 use crate::http::extract::{Json, Path, Query};
+use crate::http::once::{self, Making};
 use crate::http::{AppState, Problem, Problems, Result};
+
+/// Where the models are.
+const PLACE: &str = "/api/v1/models";
 
 /// A page of the models
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,7 +105,8 @@ pub(in crate::http) async fn list(
     path = "/api/v1/models/{id}",
     operation_id = "get_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     responses((status = 200, description = "The model", body = ModelView), Problems)
 )]
 pub(in crate::http) async fn get(
@@ -113,7 +119,7 @@ pub(in crate::http) async fn get(
 }
 
 /// A model to make known: its folder, or owner and name as Hugging Face has them
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddModel {
     /// A diffusers folder below the folder of models; it must be usable
@@ -144,6 +150,8 @@ pub(in crate::http) struct AddModel {
     path = "/api/v1/models",
     operation_id = "add_model",
     tag = "models",
+    params(("Idempotency-Key" = Option<String>, Header, description = once::DESCRIPTION,
+        example = "d9e1")),
     request_body(content = AddModel, examples(
         ("a folder" = (value = json!({"path": "tom-v2", "name": "tom", "owner": "me"}))),
         ("from Hugging Face" = (value = json!({
@@ -160,9 +168,15 @@ pub(in crate::http) struct AddModel {
 )]
 pub(in crate::http) async fn add(
     State(state): State<AppState>,
-    _: Admin,
+    Admin(identity): Admin,
+    headers: HeaderMap,
     Json(add): Json<AddModel>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<ModelView>)> {
+) -> Result<Response> {
+    let key = idempotency(&headers, PLACE, &add)?;
+    let making = Making { place: PLACE, owner: identity.owner, key };
+    if let Some(answer) = making.before(&state).await? {
+        return Ok(answer);
+    }
     let AddModel { path, name, owner, description, meta } = add;
     let mut row = match (path, name, owner) {
         (Some(path), name, owner) => {
@@ -182,9 +196,10 @@ pub(in crate::http) async fn add(
     // What says where the weights are stays in any case.
     let folder = std::mem::replace(&mut row.meta, meta);
     row.meta.extend(folder);
-    let row = state.database.models().insert(row).await?;
-    let location = format!("/api/v1/models/{}", row.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], view(&state, row).await?))
+    let Json(view) = view(&state, row.clone()).await?;
+    let body = serde_json::to_string(&view).map_err(Problem::internal)?;
+    let id = row.id;
+    making.insert(state.database.models(), row, id, body).await.answer()
 }
 
 /// New values of a model; what is left out stays
@@ -212,7 +227,8 @@ pub(in crate::http) struct EditModel {
     path = "/api/v1/models/{id}",
     operation_id = "edit_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     request_body = EditModel,
     responses(
         (status = 200, description = "The model as it is now", body = ModelView),
@@ -241,7 +257,8 @@ pub(in crate::http) async fn edit(
     path = "/api/v1/models/{id}",
     operation_id = "remove_model",
     tag = "models",
-    params(("id" = Uuid, Path, description = "The model")),
+    params(("id" = Uuid, Path, description = "The model",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a91")),
     responses((status = 204, description = "It is forgotten"), Problems)
 )]
 pub(in crate::http) async fn remove(

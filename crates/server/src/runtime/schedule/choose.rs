@@ -24,6 +24,7 @@ impl Schedule {
         Some(match leader.stage? {
             Stage::Begin => Action::Begin(id),
             Stage::Finish => Action::Finish(id),
+            Stage::Step if leader.alone => Action::Step(vec![id]),
             Stage::Step => Action::Step(self.batch(id, leader, sizes)),
         })
     }
@@ -37,7 +38,7 @@ impl Schedule {
         let mut others: BTreeMap<Option<Uuid>, Vec<(TaskId, &Entry)>> = BTreeMap::new();
         for (id, entry) in self.active() {
             let fits = entry.facts.group == group && entry.stage == Some(Stage::Step);
-            if fits && *id != leader {
+            if fits && *id != leader && !entry.alone {
                 others.entry(entry.facts.owner).or_default().push((*id, entry));
             }
         }

@@ -123,6 +123,8 @@ struct Entry {
     stage: Option<Stage>,
     /// When it was admitted or served last, as a count.
     served: u64,
+    /// Whether it shares no batch any more.
+    alone: bool,
 }
 
 /// All tasks, and what is known of owners, groups and models.
@@ -163,7 +165,7 @@ impl Schedule {
         self.owners.enter(&facts.owner);
         self.turns.enter(&(facts.owner, facts.group));
         self.models.waiting(facts.group.model, true);
-        self.tasks.insert(id, Entry { facts, stage: None, served: 0 });
+        self.tasks.insert(id, Entry { facts, stage: None, served: 0, alone: false });
     }
 
     /// A task goes, however it ended.
@@ -203,6 +205,13 @@ impl Schedule {
     /// A model is in memory since `now`, after `nanos` of loading.
     pub(super) fn loaded(&mut self, model: ModelId, bytes: u64, now: u64, nanos: u64) {
         self.models.loaded(model, bytes, now, nanos);
+    }
+
+    /// A task shares no batch any more: one that it was in broke down.
+    pub(super) fn set_alone(&mut self, id: TaskId) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.alone = true;
+        }
     }
 
     /// A model was dropped after a panic. Its samples in flight bring it back.

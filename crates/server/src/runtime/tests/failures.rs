@@ -62,6 +62,38 @@ async fn a_panic_fails_its_batch_and_the_model_is_read_anew() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_batch_costs_nobody_but_whom_it_meets_alone() {
+    let poison = |action: &Action| {
+        let Action::Step(ids) = action else { return };
+        assert!(!ids.contains(&id(2)), "poison");
+    };
+    let bench = With { rows: Some(8), hook: Arc::new(poison), ..With::default() }.start();
+    let all: Vec<Events> =
+        (0..4).map(|i| bench.runtime.submit(task(i, plan(u64::from(i))))).collect();
+    for (i, events) in all.into_iter().enumerate() {
+        if i == 2 {
+            let failure = failed(outcome(events).await);
+            assert_eq!(failure.kind, FailureKind::Panicked);
+        } else {
+            assert!(image(events).await == alone(&plan(i as u64)), "as if nothing had happened");
+        }
+    }
+}
+
+/// What breaks down only with others is made alone.
+#[tokio::test]
+async fn a_batch_that_breaks_down_is_made_one_by_one() {
+    let together = |action: &Action| assert!(action.ids().len() < 2, "poison");
+    let bench = With { rows: Some(8), hook: Arc::new(together), ..With::default() }.start();
+    let all: Vec<Events> =
+        (0..3).map(|i| bench.runtime.submit(task(i, plan(u64::from(i))))).collect();
+    for (i, events) in all.into_iter().enumerate() {
+        assert!(image(events).await == alone(&plan(i as u64)));
+    }
+    assert!(bench.record.most("step") == 1);
+}
+
+#[tokio::test]
 async fn a_task_takes_the_place_of_an_earlier_one_with_its_id() {
     let (mut gate, hook) = gate(|action| matches!(action, Action::Step(_)));
     let bench = With { hook, ..With::default() }.start();

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use diffusion_engine::images::RgbImage;
-use diffusion_engine::{Model, Options, Plan, SchedulerKind, Source, TextOptions, generate};
+use diffusion_engine::images::{GrayImage, RgbImage};
+use diffusion_engine::{
+    Initial, MaskedStart, Model, Options, Plan, SchedulerKind, Source, TextOptions, generate,
+};
 use uuid::Uuid;
 
 use super::schedule::Action;
@@ -157,10 +159,13 @@ fn task(index: u32, plan: Plan) -> Task {
     }
 }
 
-fn initial(plan: &Plan) -> RgbImage {
-    RgbImage::from_fn(plan.width, plan.height, |x, y| {
+fn initial(plan: &Plan) -> Initial {
+    let (width, height) = (plan.width, plan.height);
+    let image = RgbImage::from_fn(width, height, |x, y| {
         [(x * 3) as u8, (y * 2) as u8, (x * y) as u8].into()
-    })
+    });
+    let ring = |x: u32, y: u32| [255 * u8::from((x / 16 + y / 16) % 2 == 1)].into();
+    Initial { image, mask: plan.inpaint.map(|_| GrayImage::from_fn(width, height, ring)) }
 }
 
 /// Sixteen plans that differ in everything in which samples may, and four of another size.
@@ -174,6 +179,7 @@ fn mixed() -> Vec<Plan> {
             steps: 2 + i % 4,
             guidance: if i % 3 == 0 { 1.0 } else { i as f64 },
             strength: (i % 5 == 4).then_some(0.7),
+            inpaint: (i % 10 == 4).then_some(MaskedStart::Noise),
             ..plan(i as u64)
         })
         .collect();

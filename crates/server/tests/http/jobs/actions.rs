@@ -51,7 +51,9 @@ fn what_was_cancelled_is_tried_again() {
     let retry = || server.send("POST", &format!("{}/retry", path(&job)), &headers, b"");
     let again = retry();
     assert_eq!(again.status, 202, "{}", again.text());
-    assert_eq!((&again.json()["id"], &again.json()["state"]), (&job["id"], &json!("queued")));
+    assert_eq!(again.json()["id"], job["id"]);
+    // The worker may be quicker than the answer.
+    assert!(["queued", "running"].contains(&again.json()["state"].as_str().unwrap()));
     let done = ended(&server, &job);
     assert_eq!(done["state"], "succeeded", "{done}");
     assert_eq!(each(&done, "sha256"), each(&whole, "sha256"));

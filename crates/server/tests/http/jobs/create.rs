@@ -137,6 +137,14 @@ fn what_is_not_valid_is_refused_by_field() {
         (json!({"count": 1001}), "count"),
         (json!({"prompt": null, "prompts": vec!["a"; 600], "count": 2}), "count"),
         (json!({"priority": "highest"}), "priority"),
+        (json!({"mask": "a"}), "mask"),
+        (json!({"mask_padding": 8}), "mask_padding"),
+        (json!({"mask_fill": "white"}), "mask_fill"),
+        (json!({"resize": "shrink"}), "resize"),
+        (json!({"syntax": "c++"}), "syntax"),
+        (json!({"clip_skip": -1}), "clip_skip"),
+        (json!({"variation_seed": 1}), "variation_seed"),
+        (json!({"variation_seed": 1, "variation_strength": 2}), "variation_strength"),
     ] {
         let details = server.post(JOBS, &small(wrong.clone())).problem(422);
         assert_eq!(details["field"], field, "{} of {wrong}", details["detail"]);
@@ -216,4 +224,23 @@ fn a_full_backlog_says_when_to_come_back() {
     assert_eq!((&details["limit"], details["waiting"].as_u64() >= Some(3)), (&json!(3), true));
     assert_eq!(server.post(&format!("{}/cancel", path(&first)), &json!({})).status, 200);
     assert_eq!(made(&server, &small(json!({})))["state"], "succeeded");
+}
+
+#[test]
+fn what_cannot_be_done_in_time_is_refused_with_the_numbers() {
+    let variables =
+        [("DIFFUSION_SERVER_LONGEST_WAIT_SECONDS", "20"), ("DIFFUSION_SERVER_MAX_BATCH", "1")];
+    let server = Server::start(&variables);
+    // Nothing is known before the first image.
+    let first = submitted(&server, &small(json!({"count": 200})));
+    begun(&server, &first, 1);
+    server.post(&format!("{}/cancel", path(&first)), &json!({}));
+    let slow = made(&server, &small(json!({"steps": 100})));
+    assert_eq!(slow["state"], "succeeded");
+    assert_eq!(made(&server, &small(json!({})))["state"], "succeeded");
+    let refused = server.post(JOBS, &small(json!({"count": 1000})));
+    let details = refused.problem(429);
+    assert_eq!((&details["limit_seconds"], &details["waiting"]), (&json!(20), &json!(0)));
+    assert!(details["expected_seconds"].as_u64() > Some(20), "{details}");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
 }

@@ -39,6 +39,39 @@ fn a_file_is_known_by_its_hash() {
 }
 
 #[test]
+fn a_file_comes_in_the_format_that_is_asked_for() {
+    let server = Server::start(&[]);
+    let job = made(&server, &small(json!({})));
+    let image = &job["images"][0];
+    let url = image["url"].as_str().unwrap();
+    let name = image["name"].as_str().unwrap().strip_suffix(".png").unwrap();
+    let png = server.get(&format!("{url}?format=png"));
+    assert_eq!(png.body, server.get(url).body);
+    let pixels = |body: &[u8]| image::load_from_memory(body).unwrap().to_rgb8();
+    for (format, ending) in [("jpeg", "jpg"), ("jpg", "jpg"), ("webp", "webp")] {
+        let ask = |quality: &str| server.get(&format!("{url}?format={format}{quality}"));
+        let file = ask("");
+        assert_eq!(file.status, 200);
+        let disposition = format!("inline; filename=\"{name}.{ending}\"");
+        assert_eq!(file.header("content-disposition"), Some(&*disposition));
+        assert_eq!(pixels(&file.body).dimensions(), (64, 64));
+        assert!(ask("&quality=10").body.len() < file.body.len());
+        let tag = file.header("etag").unwrap();
+        assert_ne!(Some(tag), png.header("etag"));
+        assert_ne!(ask("&quality=10").header("etag"), Some(tag));
+        let path = format!("{url}?format={format}");
+        let known = server.send("GET", &path, &[("if-none-match", tag)], b"");
+        assert_eq!((known.status, known.body.len()), (304, 0));
+    }
+    for (query, field) in
+        [("format=gif", "format"), ("quality=101", "quality"), ("quality=x", "quality")]
+    {
+        let details = server.get(&format!("{url}?{query}")).problem(422);
+        assert_eq!(details["field"], field);
+    }
+}
+
+#[test]
 fn there_is_no_file_before_its_image_is_made() {
     let server = Server::start(&[]);
     let job = submitted(&server, &long(json!({})));

@@ -6,6 +6,7 @@ mod crashes;
 mod create;
 mod events;
 mod files;
+mod masks;
 mod owners;
 mod pictures;
 mod read;

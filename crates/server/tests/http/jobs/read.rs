@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{JOBS, made, path, small, submitted};
+use super::{JOBS, long, made, path, small, submitted};
 use crate::support::Server;
 
 fn ids(list: &Value) -> Vec<&str> {
@@ -31,6 +31,25 @@ fn jobs_are_listed_in_pages_the_newest_first() {
     let shown = server.get(&path(&jobs[0])).json();
     assert_eq!(shown, jobs[0]);
     assert_eq!(server.get(JOBS).json()["jobs"][4], shown);
+}
+
+#[test]
+fn a_list_shows_the_first_images_of_a_large_job_and_counts_all() {
+    let server = Server::start(&[]);
+    let job = submitted(&server, &long(json!({"count": 300})));
+    let cancelled = server.send("POST", &format!("{}/cancel", path(&job)), &[], b"").json();
+    let small = made(&server, &small(json!({"count": 2})));
+    let list = server.get(JOBS).json();
+    let (newest, large) = (&list["jobs"][0], &list["jobs"][1]);
+    assert_eq!(newest, &small);
+    assert_eq!(small["counts"]["succeeded"], 2);
+    assert_eq!((&large["counts"], &large["progress"]), (&cancelled["counts"], &json!(1.0)));
+    assert_eq!(large["counts"]["cancelled"], 300);
+    assert_eq!(
+        large["images"].as_array().unwrap()[..],
+        cancelled["images"].as_array().unwrap()[..10]
+    );
+    assert_eq!(cancelled["images"].as_array().unwrap().len(), 300, "alone it is shown whole");
 }
 
 #[test]

@@ -1,24 +1,30 @@
 //! `POST /api/v1/images`: an upload, or a path below a folder of images.
 
+use std::path::PathBuf;
+
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
 use bytes::Bytes;
+use diffusion_jobs::artifacts::sha256;
 use diffusion_jobs::images::{DEFAULT_OWNER, Image};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{aside, refuse, view};
 use crate::dataset::{self, ImageView, Picture, Pictures};
+use crate::http::accept::idempotency;
 use crate::http::auth::Admin;
 use crate::http::error::Details;
 use crate::http::extract::Json;
+use crate::http::once::{self, Inserted, Making};
 use crate::http::{AppState, Problem, Problems, Result};
 
 /// An image whose file is there already
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddImage {
     /// The file, below a folder of images
@@ -41,6 +47,10 @@ pub(in crate::http) struct AddImage {
 
 /// An image that is uploaded
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "file": "(the bytes of cat.png)", "name": "tom.png", "owner": "me",
+    "description": "a cat in rain", "meta": "{\"licence\": \"CC0-1.0\"}"
+}))]
 #[allow(dead_code, reason = "read field by field")]
 pub(in crate::http) struct UploadImage {
     /// PNG, JPEG, WebP, GIF, BMP or TIFF
@@ -64,6 +74,8 @@ pub(in crate::http) struct UploadImage {
     path = "/api/v1/images",
     operation_id = "add_image",
     tag = "images",
+    params(("Idempotency-Key" = Option<String>, Header, description = once::DESCRIPTION,
+        example = "d9e1")),
     request_body(content(
         (UploadImage = "multipart/form-data"),
         (AddImage = "application/json"),
@@ -78,26 +90,59 @@ pub(in crate::http) struct UploadImage {
 )]
 pub(in crate::http) async fn add(
     State(state): State<AppState>,
-    _: Admin,
+    Admin(identity): Admin,
     request: Request,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<ImageView>)> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+) -> Result<Response> {
+    let headers = request.headers().clone();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form =
         kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
-    let image = if is_form {
+    let (asked, key) = if is_form {
         let form = Multipart::from_request(request, &state)
             .await
             .map_err(|error| Problem::bad_request(error.body_text()))?;
-        upload(&state, read(form).await?).await?
+        let form = read(form).await?;
+        let key = idempotency(&headers, PLACE, &form.asked())?;
+        (Asked::Upload(form), key)
     } else {
         let Json(add) = Json::<AddImage>::from_request(request, &state).await?;
-        at_path(&state, add).await?
+        let key = idempotency(&headers, PLACE, &add)?;
+        (Asked::AtPath(add), key)
     };
-    let location = format!("/api/v1/images/{}", image.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view(&state, image).await?)))
+    let making = Making { place: PLACE, owner: identity.owner, key };
+    if let Some(answer) = making.before(&state).await? {
+        return Ok(answer);
+    }
+    let (image, kept) = match asked {
+        Asked::AtPath(add) => (at_path(&state, add).await?, None),
+        Asked::Upload(form) => {
+            let (image, file) = upload(&state, form).await?;
+            (image, Some(file))
+        }
+    };
+    let body = view(&state, image.clone()).await?;
+    let body = serde_json::to_string(&body).map_err(Problem::internal)?;
+    let id = image.id;
+    let inserted = making.insert(state.database.images(), image, id, body).await;
+    let is_unused = !matches!(inserted, Inserted::New(_));
+    if let Some(file) = kept.filter(|_| is_unused)
+        && let Err(error) = tokio::fs::remove_file(&file).await
+    {
+        tracing::warn!(%error, file = %file.display(), "an image without a row stays");
+    }
+    inserted.answer()
 }
 
-/// Adds a file that lies below a folder of images.
+/// Where the images are.
+const PLACE: &str = "/api/v1/images";
+
+/// In which of the two ways an image is added.
+enum Asked {
+    AtPath(AddImage),
+    Upload(Form),
+}
+
+/// The row of a file that lies below a folder of images.
 async fn at_path(state: &AppState, add: AddImage) -> Result<Image> {
     let last = add.path.rsplit('/').next().unwrap_or_default().to_owned();
     let owner = add.owner.unwrap_or_else(|| DEFAULT_OWNER.into());
@@ -111,7 +156,7 @@ async fn at_path(state: &AppState, add: AddImage) -> Result<Image> {
         dataset::read_image(&file).map(drop).map_err(|why| refuse("path", format!("{why:#}")))
     })
     .await??;
-    Ok(state.database.images().insert(image).await?)
+    Ok(image)
 }
 
 /// What a form holds.
@@ -124,8 +169,16 @@ struct Form {
     meta: Map<String, Value>,
 }
 
-/// Keeps an uploaded image and adds its row; without the row it is not kept.
-async fn upload(state: &AppState, form: Form) -> Result<Image> {
+impl Form {
+    /// What makes two forms the same request, whatever separates their parts.
+    fn asked(&self) -> impl Serialize {
+        let file = self.file.as_ref().map(|(name, bytes)| (name, sha256(bytes)));
+        (file, &self.name, &self.owner, &self.description, &self.meta)
+    }
+}
+
+/// Keeps an uploaded image; gives its row to be, and where it is.
+async fn upload(state: &AppState, form: Form) -> Result<(Image, PathBuf)> {
     let (file_name, bytes) = form.file.ok_or_else(|| refuse("file", "is missing"))?;
     let name = form.name.unwrap_or_else(|| file_name.clone());
     let mut image = Image::new(name, form.owner.unwrap_or_else(|| DEFAULT_OWNER.into()), "");
@@ -140,15 +193,7 @@ async fn upload(state: &AppState, form: Form) -> Result<Image> {
     })
     .await??;
     let file = folder.join(&image.path);
-    match state.database.images().insert(image).await {
-        Ok(image) => Ok(image),
-        Err(error) => {
-            if let Err(error) = tokio::fs::remove_file(&file).await {
-                tracing::warn!(%error, file = %file.display(), "an image without a row stays");
-            }
-            Err(error.into())
-        }
-    }
+    Ok((image, file))
 }
 
 async fn read(mut multipart: Multipart) -> Result<Form> {

@@ -18,7 +18,8 @@ use crate::http::{AppState, Problem, Problems, Result};
     path = "/api/v1/images/{id}/content",
     operation_id = "get_image_content",
     tag = "images",
-    params(("id" = Uuid, Path, description = "The image")),
+    params(("id" = Uuid, Path, description = "The image",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses(
         (status = 200, description = "The encoded image", content(
             (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"),

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::lists::{ListQuery, aside, given, refuse};
-use crate::dataset::{ImageView, Pictures};
+use crate::dataset::{self, ImageView, Pictures};
 use crate::http::auth::{Admin, Read};
 use crate::http::error::Details;
 use crate::http::extract::{Json, Path, Query};
@@ -65,7 +65,8 @@ pub(in crate::http) async fn list(
     path = "/api/v1/images/{id}",
     operation_id = "get_image",
     tag = "images",
-    params(("id" = Uuid, Path, description = "The image")),
+    params(("id" = Uuid, Path, description = "The image",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 200, description = "The image", body = ImageView), Problems)
 )]
 pub(in crate::http) async fn get(
@@ -101,7 +102,8 @@ pub(in crate::http) struct EditImage {
     path = "/api/v1/images/{id}",
     operation_id = "edit_image",
     tag = "images",
-    params(("id" = Uuid, Path, description = "The image")),
+    params(("id" = Uuid, Path, description = "The image",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     request_body = EditImage,
     responses(
         (status = 200, description = "The image as it is now", body = ImageView),
@@ -128,13 +130,14 @@ pub(in crate::http) async fn edit(
 
 /// Take an image out of the data set
 ///
-/// Its file stays where it is.
+/// A file that was uploaded goes with its last row; files in other folders stay where they are.
 #[utoipa::path(
     delete,
     path = "/api/v1/images/{id}",
     operation_id = "remove_image",
     tag = "images",
-    params(("id" = Uuid, Path, description = "The image")),
+    params(("id" = Uuid, Path, description = "The image",
+        example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
     responses((status = 204, description = "It is out"), Problems)
 )]
 pub(in crate::http) async fn remove(
@@ -142,6 +145,7 @@ pub(in crate::http) async fn remove(
     _: Admin,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
-    state.database.images().delete(id).await?;
+    let pictures = Pictures::new(&state.config.storage);
+    dataset::remove(&state.database, &pictures, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

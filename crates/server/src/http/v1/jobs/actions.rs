@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use diffusion_jobs::NewImage;
+use diffusion_jobs::idempotency::Once;
 use uuid::Uuid;
 
-use super::create::answer;
+use super::create::{answer, answer_when_due};
 use super::view::JobView;
 use super::visible;
-use crate::http::accept::{accept, idempotency, prefers_async, wait};
+use crate::http::accept::{accept, idempotency, remembered};
 use crate::http::auth::Generate;
 use crate::http::extract::{Json, Path};
 use crate::http::{AppState, Problems, Result, accept};
@@ -23,17 +24,24 @@ use crate::http::{AppState, Problems, Result, accept};
     path = "/api/v1/jobs/{id}/cancel",
     operation_id = "cancel_job",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job",
-            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90")),
+    params(
+        ("id" = Uuid, Path, description = "The job",
+            example = "0193a0c5-7e00-7cc0-8000-2f1d3c5b7a90"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Cancels once: a job that was \
+            tried again since is not cancelled by the same request", example = "d9e1")
+    ),
     responses((status = 200, description = "The job as it is now", body = JobView), Problems)
 )]
 pub(in crate::http) async fn cancel(
     State(state): State<AppState>,
     Generate(identity): Generate,
     Path(id): Path<Uuid>,
+    headers: HeaderMap,
 ) -> Result<Json<JobView>> {
     visible(&state, identity, id).await?;
-    accept::cancel(&state, id).await?;
+    let key = idempotency(&headers, "/api/v1/jobs/{id}/cancel", &id)?;
+    let once = key.as_ref().map(|key| Once { owner: identity.owner, key, answer: None });
+    accept::cancel_once(&state, id, once).await?;
     let job = state.database.job(id).await?;
     Ok(Json(JobView::load(&state, job).await?))
 }
@@ -103,8 +111,11 @@ pub(in crate::http) async fn replay(
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let job = visible(&state, identity, id).await?;
     let key = idempotency(&headers, "/api/v1/jobs/{id}/replay", &id)?;
+    if let Some(id) = remembered(&state, identity.owner, key.as_ref()).await? {
+        return answer_when_due(&state, id, &headers, false).await;
+    }
+    let job = visible(&state, identity, id).await?;
     let images = state.database.job_images(id).await?;
     let again = diffusion_jobs::NewJob {
         kind: job.kind,
@@ -121,11 +132,7 @@ pub(in crate::http) async fn replay(
             .collect(),
     };
     let id = accept(&state, &again, key.as_ref()).await?;
-    if prefers_async(&headers) {
-        return answer(&state, id, StatusCode::ACCEPTED).await;
-    }
-    wait(&state, id, key.is_none()).await?;
-    answer(&state, id, StatusCode::CREATED).await
+    answer_when_due(&state, id, &headers, key.is_none()).await
 }
 
 /// Delete a job that has ended, with its images

@@ -59,11 +59,21 @@ pub(in crate::http) async fn create(
             accept(&state, &job, key.as_ref()).await?
         }
     };
-    if prefers_async(&headers) {
-        return answer(&state, id, StatusCode::ACCEPTED).await;
+    answer_when_due(&state, id, &headers, key.is_none()).await
+}
+
+/// The job at once, where the client prefers that, else when it has ended.
+pub(super) async fn answer_when_due(
+    state: &AppState,
+    id: Uuid,
+    headers: &HeaderMap,
+    ends_with_client: bool,
+) -> Result<Response> {
+    if prefers_async(headers) {
+        return answer(state, id, StatusCode::ACCEPTED).await;
     }
-    wait(&state, id, key.is_none()).await?;
-    answer(&state, id, StatusCode::CREATED).await
+    wait(state, id, ends_with_client).await?;
+    answer(state, id, StatusCode::CREATED).await
 }
 
 /// The job as it is now, and where it is.

@@ -1,6 +1,7 @@
 //! `/api/v1/jobs`: asking for images, and what becomes of them.
 
 pub(in crate::http) mod actions;
+mod choices;
 pub(in crate::http) mod create;
 pub(in crate::http) mod events;
 pub(in crate::http) mod files;

@@ -45,7 +45,8 @@ pub(in crate::http) struct JobList {
 
 /// List jobs
 ///
-/// Those of one's own key; an administrator sees all.
+/// Those of one's own key; an administrator sees all. Of each job the first ten images are shown,
+/// and `counts` tells how many there are.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs",
@@ -70,10 +71,7 @@ pub(in crate::http) async fn list(
         before: query.cursor,
     };
     let Page { items, next } = state.database.jobs(&filter, limit).await?;
-    let mut jobs = Vec::with_capacity(items.len());
-    for job in items {
-        jobs.push(JobView::load(&state, job).await?);
-    }
+    let jobs = JobView::page(&state, items).await?;
     Ok(Json(JobList { jobs, next }))
 }
 

@@ -2,10 +2,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use diffusion_jobs::request::{Input, Kind};
+use diffusion_jobs::request::{Inpaint, Input, Kind, Mask};
 use diffusion_jobs::{Error, Priority, Request};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::choices::{JobResize, JobSyntax, MaskFill};
+use crate::inpaint::BLUR;
 
 /// What kind of images to make
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -75,6 +78,32 @@ pub(in crate::http) struct NewJob {
     #[serde(default)]
     #[schema(default = 0.8, exclusive_minimum = 0.0, maximum = 1.0)]
     strength: Option<f64>,
+    /// How the picture comes to the image's size
+    #[serde(default)]
+    #[schema(default = "stretch")]
+    resize: Option<JobResize>,
+    /// Repaint only a part of the picture: what is white in this picture, which is brought to the
+    /// other's size. An image of the data set, or in base64, as `init_image`. What is kept stays
+    /// pixel for pixel, beyond the softened edge
+    #[serde(default)]
+    mask: Option<String>,
+    /// Pixels of the picture by which the mask's edge is softened: the deviation of a Gaussian blur
+    #[serde(default)]
+    #[schema(default = 4.0, minimum = 0.0, maximum = 256.0)]
+    mask_blur: Option<f64>,
+    /// Repaint what is black in the mask instead
+    #[serde(default)]
+    #[schema(default = false)]
+    mask_invert: Option<bool>,
+    /// What the repainted part begins with
+    #[serde(default)]
+    #[schema(default = "original")]
+    mask_fill: Option<MaskFill>,
+    /// Draw only the masked part, with so many pixels around it, at the image's full size, and
+    /// paste it into the picture; the result has the picture's own size
+    #[serde(default)]
+    #[schema(minimum = 0, example = 32)]
+    mask_padding: Option<u32>,
     /// Denoising steps; with a picture, `strength` of them run. 30 if none, for a random job 50
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1000)]
@@ -100,6 +129,23 @@ pub(in crate::http) struct NewJob {
     #[serde(default)]
     #[schema(minimum = 0)]
     seed: Option<u64>,
+    /// Seed of other noise that is mixed in, for variations of an image; goes with
+    /// `variation_strength`. Images that follow have the following seeds
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    variation_seed: Option<u64>,
+    /// The part of the other noise: 0 is the image of `seed`, 1 the one of `variation_seed`
+    #[serde(default)]
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.1)]
+    variation_strength: Option<f64>,
+    /// How prompts are read
+    #[serde(default)]
+    #[schema(default = "plain")]
+    syntax: Option<JobSyntax>,
+    /// Which layer of the text encoder conditions, counted from its last, 1; the model's own if none
+    #[serde(default)]
+    #[schema(minimum = 1, example = 2)]
+    clip_skip: Option<u32>,
     /// Images of each prompt, model and picture
     #[serde(default)]
     #[schema(default = 1, minimum = 1, maximum = 1000)]
@@ -140,7 +186,8 @@ impl Singular {
 impl TryFrom<NewJob> for Request {
     type Error = Error;
 
-    fn try_from(new: NewJob) -> Result<Self, Error> {
+    fn try_from(mut new: NewJob) -> Result<Self, Error> {
+        let mask = mask(&mut new)?;
         let one_of = |one: Option<String>, many: Option<Vec<String>>, name: &str| match (one, many)
         {
             (Some(_), Some(_)) => {
@@ -164,6 +211,16 @@ impl TryFrom<NewJob> for Request {
                     .collect::<Result<_, _>>()?
             }
         };
+        let variation = match (new.variation_seed, new.variation_strength) {
+            (Some(seed), Some(strength)) => Some((seed, strength)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(Error::field("variation_seed", "goes with a variation_strength"));
+            }
+            (None, Some(_)) => {
+                return Err(Error::field("variation_strength", "goes with a variation_seed"));
+            }
+        };
         let prompts = one_of(new.prompt, new.prompts, "prompt")?;
         Ok(Self {
             negative_prompt: new.negative_prompt.unwrap_or_default(),
@@ -182,9 +239,37 @@ impl TryFrom<NewJob> for Request {
                 JobPriority::Normal => Priority::Normal,
                 JobPriority::Low => Priority::Low,
             },
+            mask,
+            resize: new.resize.unwrap_or_default().into(),
+            syntax: new.syntax.unwrap_or_default().into(),
+            clip_skip: new.clip_skip,
+            variation,
             ..Self::new(new.kind.into(), prompts)
         })
     }
+}
+
+/// The part that is repainted.
+fn mask(new: &mut NewJob) -> Result<Option<Mask>, Error> {
+    let Some(picture) = new.mask.take() else {
+        let given = [
+            ("mask_blur", new.mask_blur.is_some()),
+            ("mask_invert", new.mask_invert.is_some()),
+            ("mask_fill", new.mask_fill.is_some()),
+            ("mask_padding", new.mask_padding.is_some()),
+        ];
+        return match given.into_iter().find(|(_, given)| *given) {
+            Some((field, _)) => Err(Error::field(field, "goes with a mask, and there is none")),
+            None => Ok(None),
+        };
+    };
+    let inpaint = Inpaint {
+        invert: new.mask_invert.unwrap_or_default(),
+        blur: new.mask_blur.unwrap_or(BLUR),
+        fill: new.mask_fill.unwrap_or_default().into(),
+        only_masked: new.mask_padding,
+    };
+    Ok(Some(Mask { picture: input("mask", picture)?, inpaint }))
 }
 
 /// No name in the data set is longer; an encoded picture is.
@@ -209,6 +294,7 @@ fn input(field: &str, text: String) -> Result<Input, Error> {
 
 #[cfg(test)]
 mod tests {
+    use diffusion_jobs::request::{Fill, Resize, Syntax};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -235,6 +321,38 @@ mod tests {
         ] {
             let error = read(both).unwrap_err().to_string();
             assert!(error.starts_with(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_goes_together_comes_together() {
+        let repaint = json!({
+            "kind": "img2img", "prompt": "a", "init_image": "a.png", "resize": "crop",
+            "mask": "m.png", "mask_blur": 1.5, "mask_invert": true, "mask_fill": "latent-noise",
+            "mask_padding": 32, "syntax": "a1111", "clip_skip": 2, "variation_seed": 9,
+            "variation_strength": 0.25
+        });
+        let request = read(repaint).unwrap();
+        let inpaint =
+            Inpaint { invert: true, blur: 1.5, fill: Fill::LatentNoise, only_masked: Some(32) };
+        assert_eq!(request.mask, Some(Mask { picture: Input::Named("m.png".into()), inpaint }));
+        assert_eq!((request.resize, request.syntax), (Resize::Crop, Syntax::A1111));
+        assert_eq!((request.clip_skip, request.variation), (Some(2), Some((9, 0.25))));
+        let plain =
+            json!({"kind": "img2img", "prompt": "a", "init_image": "a.png", "mask": "m.png"});
+        let plain = read(plain).unwrap();
+        assert_eq!(plain.mask.unwrap().inpaint, Inpaint { blur: BLUR, ..Inpaint::default() });
+        assert_eq!((plain.resize, plain.syntax), (Resize::Stretch, Syntax::Plain));
+        for (field, value) in [
+            ("mask_blur", json!(0.0)),
+            ("mask_invert", json!(false)),
+            ("mask_fill", json!("original")),
+            ("mask_padding", json!(0)),
+            ("variation_seed", json!(1)),
+            ("variation_strength", json!(0.5)),
+        ] {
+            let error = read(json!({"kind": "txt2img", "prompt": "a", field: value})).unwrap_err();
+            assert!(error.to_string().starts_with(field), "{error}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! How a job is shown.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use diffusion_jobs::{Job, JobImage, Priority, State};
+use diffusion_jobs::{Counts, Job, JobImage, Priority, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,6 +13,9 @@ use super::request::JobPriority;
 use crate::http::{AppState, Problem, Result};
 use crate::live::View;
 use crate::plan::ImagePlan;
+
+/// How many images of a job a list shows.
+const LISTED: i32 = 10;
 
 /// Where a job or an image stands
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -64,6 +69,7 @@ impl From<JobState> for State {
     "started_at": "2026-01-05T09:30:00.012Z",
     "finished_at": "2026-01-05T09:30:01.750Z",
     "request": {"kind": "txt2img", "prompts": ["cat dancing in rain"], "steps": 20, "seed": 7},
+    "counts": {"queued": 0, "running": 0, "succeeded": 1, "failed": 0, "cancelled": 0},
     "images": [{
         "index": 0,
         "state": "succeeded",
@@ -100,10 +106,45 @@ pub(in crate::http) struct JobView {
     /// What was asked, with its seed and the hashes of its pictures
     #[schema(value_type = Object)]
     request: Value,
-    /// In order; a failed job may have images that succeeded
+    /// Its images by their states
+    counts: ImageCounts,
+    /// In order, in a list of jobs the first ten; a failed job may have images that succeeded
     pub(in crate::http) images: Vec<ImageView>,
     /// Where its events are
     events_url: String,
+}
+
+/// How many images of a job are in which state
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(in crate::http) struct ImageCounts {
+    queued: i64,
+    running: i64,
+    succeeded: i64,
+    failed: i64,
+    cancelled: i64,
+}
+
+impl From<Counts> for ImageCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            queued: counts.of(State::Queued),
+            running: counts.of(State::Running),
+            succeeded: counts.of(State::Succeeded),
+            failed: counts.of(State::Failed),
+            cancelled: counts.of(State::Cancelled),
+        }
+    }
+}
+
+impl ImageCounts {
+    /// From 0 to 1, over all images, with those in flight as far as they are. Decoding comes after
+    /// the last evaluation.
+    fn progress(self, live: &View) -> f64 {
+        let ended = (self.succeeded + self.failed + self.cancelled) as f64;
+        let open = (self.queued + self.running) as f64;
+        let shares = live.images.values().map(|image| image.done as f64 / (image.total + 1) as f64);
+        (ended + shares.sum::<f64>().min(open)) / (ended + open).max(1.0)
+    }
 }
 
 /// An image of a job
@@ -147,14 +188,38 @@ impl JobView {
     /// The database; a stored plan that cannot be read.
     pub(in crate::http) async fn load(state: &AppState, job: Job) -> Result<Self> {
         let images = state.database.job_images(job.id).await?;
+        let mut counts = Counts::default();
+        images.iter().for_each(|image| counts.add(image.state, 1));
+        Self::new(state, job, images, counts)
+    }
+
+    /// Jobs with their first images, as they are now.
+    ///
+    /// # Errors
+    /// The database; a stored plan that cannot be read.
+    pub(super) async fn page(state: &AppState, jobs: Vec<Job>) -> Result<Vec<Self>> {
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+        let counts = state.database.image_counts(&ids).await?;
+        let mut images: HashMap<Uuid, Vec<JobImage>> = HashMap::new();
+        for image in state.database.first_images(&ids, LISTED).await? {
+            images.entry(image.job_id).or_default().push(image);
+        }
+        let view = |job: Job| {
+            let images = images.remove(&job.id).unwrap_or_default();
+            let counts = counts.get(&job.id).copied().unwrap_or_default();
+            Self::new(state, job, images, counts)
+        };
+        jobs.into_iter().map(view).collect()
+    }
+
+    fn new(state: &AppState, job: Job, images: Vec<JobImage>, counts: Counts) -> Result<Self> {
         let live = state.live.view(job.id);
+        let counts = ImageCounts::from(counts);
         let images: Vec<ImageView> = images
             .into_iter()
             .map(|image| ImageView::new(image, &live))
             .collect::<Result<_, _>>()
             .map_err(Problem::internal)?;
-        let shares = images.iter().map(ImageView::progress);
-        let progress = shares.sum::<f64>() / images.len().max(1) as f64;
         Ok(Self {
             id: job.id,
             kind: job.kind,
@@ -164,11 +229,12 @@ impl JobView {
                 Priority::Normal => JobPriority::Normal,
                 Priority::Low => JobPriority::Low,
             },
-            progress,
+            progress: counts.progress(&live),
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
             request: job.request.0,
+            counts,
             images,
             events_url: format!("/api/v1/jobs/{}/events", job.id),
         })
@@ -189,8 +255,8 @@ impl ImageView {
             url,
             sha256: image.sha256,
             bytes: image.bytes,
-            width: plan.width,
-            height: plan.height,
+            width: image.width.map_or(plan.width, i32::unsigned_abs),
+            height: image.height.map_or(plan.height, i32::unsigned_abs),
             model,
             prompt: plan.prompt,
             seed: plan.seed,
@@ -201,14 +267,5 @@ impl ImageView {
             seconds: image.seconds.or_else(|| known.map(|known| known.seconds)),
             error: image.error,
         })
-    }
-
-    /// Its part of the job's progress, from 0 to 1. Decoding comes after the last evaluation.
-    fn progress(&self) -> f64 {
-        match (self.state, self.done, self.total) {
-            (JobState::Succeeded | JobState::Failed | JobState::Cancelled, ..) => 1.0,
-            (_, Some(done), Some(total)) => done as f64 / (total + 1) as f64,
-            _ => 0.0,
-        }
     }
 }

@@ -1,0 +1,33 @@
+//! Stored PNGs in other formats.
+
+use bytes::Bytes;
+use diffusion_engine::images::{Limits, decode, read_text};
+use tokio::sync::Semaphore;
+
+use super::{Problem, Result};
+use crate::encode::{Format, encode};
+use crate::explain::explain;
+
+/// Images that are converted at once: each takes a processor from the models, and memory.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
+/// An image of ours in a format, with what it says of itself. `quality` is from 0 to 100.
+///
+/// # Errors
+/// 422 where the format cannot hold it; 500 where it is no PNG.
+pub(crate) async fn convert(png: Bytes, format: Format, quality: u8) -> Result<Bytes> {
+    if format == Format::Png {
+        return Ok(png);
+    }
+    let place = PLACES.acquire().await.map_err(Problem::internal)?;
+    let work = move || {
+        let _place = place;
+        let texts = read_text(&png).map_err(Problem::internal)?;
+        let texts: Vec<_> = texts.iter().map(|(key, text)| (&**key, &**text)).collect();
+        let image = decode(&png, &Limits::default()).map_err(Problem::internal)?;
+        encode(&image, format, quality, &texts).map(Bytes::from).map_err(|error| {
+            Problem::invalid(format!("format: {}", explain(&error))).field("format")
+        })
+    };
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
+}

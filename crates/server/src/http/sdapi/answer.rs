@@ -1,0 +1,170 @@
+//! What `txt2img` and `img2img` answer.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use diffusion_jobs::artifacts::Kind as FileKind;
+use diffusion_jobs::request::Kind;
+use diffusion_jobs::{Job, State};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::refused::{Refused, Result};
+use super::request::Asked;
+use crate::fingerprint::short;
+use crate::http::{AppState, Problem};
+use crate::infotext::{self, PARAMETERS};
+use crate::plan::ImagePlan;
+use crate::samplers;
+
+/// The images that were made
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SdGenerated, example = json!({
+    "images": ["iVBORw0KGgo…"],
+    "parameters": {"prompt": "cat dancing in rain", "seed": 7, "steps": 20},
+    "info": "{\"prompt\": \"cat dancing in rain\", \"seed\": 7, \"all_seeds\": [7], …}"
+}))]
+pub(super) struct Generated {
+    /// PNG files in base64; after an interruption, those that were done
+    images: Vec<String>,
+    /// The request with its defaults, without pictures
+    #[schema(value_type = Object)]
+    parameters: Value,
+    /// A JSON text: how they were made
+    info: String,
+}
+
+/// What `info` holds, as JSON.
+#[derive(Debug, Serialize)]
+struct Info {
+    prompt: String,
+    all_prompts: Vec<String>,
+    negative_prompt: String,
+    all_negative_prompts: Vec<String>,
+    seed: u64,
+    all_seeds: Vec<u64>,
+    subseed: i128,
+    all_subseeds: Vec<i128>,
+    subseed_strength: f64,
+    width: u32,
+    height: u32,
+    sampler_name: &'static str,
+    cfg_scale: f64,
+    steps: usize,
+    batch_size: i64,
+    restore_faces: bool,
+    face_restoration_model: Option<String>,
+    sd_model_name: String,
+    sd_model_hash: Option<String>,
+    sd_vae_name: Option<String>,
+    sd_vae_hash: Option<String>,
+    seed_resize_from_w: i64,
+    seed_resize_from_h: i64,
+    denoising_strength: Option<f64>,
+    extra_generation_params: Map<String, Value>,
+    index_of_first_image: usize,
+    /// Of each image, the text that its file has too.
+    infotexts: Vec<String>,
+    styles: Vec<String>,
+    job_timestamp: String,
+    clip_skip: u32,
+    is_using_inpainting_conditioning: bool,
+    version: &'static str,
+    /// Whether images are missing, since the job was interrupted or images were skipped.
+    interrupted: bool,
+}
+
+/// When a job was asked for, as that tool writes it.
+pub(super) fn timestamp(job: &Job) -> String {
+    job.created_at.format("%Y%m%d%H%M%S").to_string()
+}
+
+/// The answer of a job that has ended.
+///
+/// # Errors
+/// 500 where an image could not be made, and why; the database and storage.
+pub(super) async fn of(state: &AppState, job: Job, kind: Kind, asked: Asked) -> Result<Generated> {
+    let images = state.database.job_images(job.id).await?;
+    if job.state == State::Failed {
+        let errors: Vec<String> = images.into_iter().filter_map(|image| image.error).collect();
+        return Err(Refused::failed(format!("job {} failed: {}", job.id, errors.join("; "))));
+    }
+    let (mut plans, mut first) = (Vec::new(), None);
+    let (mut files, mut infotexts) = (Vec::new(), Vec::new());
+    let mut model_hash = None;
+    for image in images {
+        let plan: ImagePlan = serde_json::from_value(image.plan.0).map_err(Problem::internal)?;
+        first.get_or_insert_with(|| plan.clone());
+        let Some(hash) = image.sha256 else { continue };
+        let png = state.artifacts.get(FileKind::Image, &hash).await?;
+        let mut told =
+            infotext::read(&png).map_err(|error| Problem::internal(format!("{error:#}")))?;
+        infotexts.push(told.texts.remove(PARAMETERS).unwrap_or_default());
+        model_hash = told.model_hash;
+        if asked.send_images {
+            files.push(BASE64_STANDARD.encode(&png));
+        }
+        plans.push(plan);
+    }
+    let first = first.ok_or_else(|| Problem::internal("a job without images"))?;
+    let mut info = info(&job, &asked, first, &plans, infotexts);
+    info.sd_model_hash = model_hash.as_deref().map(|hash| short(hash).to_owned());
+    Ok(Generated {
+        images: files,
+        parameters: asked.repeated(kind),
+        info: serde_json::to_string(&info).map_err(Problem::internal)?,
+    })
+}
+
+/// How the images were made that are there; where none is, how the first would have been.
+fn info(
+    job: &Job,
+    asked: &Asked,
+    first: ImagePlan,
+    made: &[ImagePlan],
+    infotexts: Vec<String>,
+) -> Info {
+    let first = made.first().cloned().unwrap_or(first);
+    let of_all = |value: fn(&ImagePlan) -> String| made.iter().map(value).collect::<Vec<_>>();
+    // Without its part, the other noise has no seed but that which was asked for.
+    let subseed = |image: &ImagePlan| {
+        image.plan.variation.map_or(i128::from(asked.subseed), |other| other.seed.into())
+    };
+    let (sampler, schedule) = first.plan.scheduler.map_or(("", None), samplers::names);
+    let schedule = schedule.map(|label| ("Schedule type".to_owned(), label.into()));
+    Info {
+        prompt: first.plan.prompt.clone(),
+        all_prompts: of_all(|image| image.plan.prompt.clone()),
+        negative_prompt: first.plan.negative_prompt.clone(),
+        all_negative_prompts: of_all(|image| image.plan.negative_prompt.clone()),
+        seed: first.plan.seed,
+        all_seeds: made.iter().map(|image| image.plan.seed).collect(),
+        subseed: subseed(&first),
+        all_subseeds: made.iter().map(subseed).collect(),
+        subseed_strength: first.plan.variation.map_or(0.0, |other| other.strength),
+        width: first.plan.width,
+        height: first.plan.height,
+        sampler_name: sampler,
+        cfg_scale: first.plan.guidance,
+        steps: first.plan.steps,
+        batch_size: asked.batch_size,
+        restore_faces: false,
+        face_restoration_model: None,
+        sd_model_name: first.model,
+        sd_model_hash: None,
+        sd_vae_name: None,
+        sd_vae_hash: None,
+        seed_resize_from_w: asked.seed_resize_from_w,
+        seed_resize_from_h: asked.seed_resize_from_h,
+        denoising_strength: first.plan.strength,
+        extra_generation_params: schedule.into_iter().collect(),
+        index_of_first_image: 0,
+        infotexts,
+        styles: asked.styles.clone(),
+        job_timestamp: timestamp(job),
+        clip_skip: first.plan.text.clip_skip.unwrap_or(1),
+        is_using_inpainting_conditioning: false,
+        version: concat!("diffusion-server ", env!("CARGO_PKG_VERSION")),
+        interrupted: job.state == State::Cancelled,
+    }
+}

@@ -1,0 +1,35 @@
+//! The page at `/`, as it is sent; what it does is tried in a browser (`tests/browser`).
+
+use crate::support::Server;
+
+#[test]
+fn the_page_and_its_files_are_sent_and_known_again() {
+    let server = Server::start(&[]);
+    let page = server.get("/");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    // Nothing in it is code, or from elsewhere.
+    for word in ["<script>", " onclick", " style=", "http://", "https://"] {
+        assert!(!page.text().contains(word), "{word}");
+    }
+    let files: Vec<&str> = page.text().split("\"/page/").skip(1).collect();
+    assert!(files.len() >= 3);
+    for file in files {
+        let path = format!("/page/{}", file.split('"').next().unwrap());
+        let answer = server.get(&path);
+        assert_eq!(answer.status, 200, "{path}");
+        let tag = answer.header("etag").unwrap();
+        assert_eq!(answer.header("cache-control"), Some("no-cache"));
+        let known = server.send("GET", &path, &[("if-none-match", tag)], b"");
+        assert_eq!((known.status, known.body.len()), (304, 0), "{path}");
+    }
+    for import in ["api.js", "form.js", "stage.js", "recent.js"] {
+        let answer = server.get(&format!("/page/{import}"));
+        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+    }
+    for other in ["/page/", "/page/none.js", "/page/..%2findex.html", "/page/index.html"] {
+        server.get(other).problem(404);
+    }
+}

@@ -1,0 +1,110 @@
+//! What is refused, in this dialect's shape.
+
+use serde_json::{Value, json};
+
+use super::{plain, refusal, route, small};
+use crate::jobs::JOBS;
+use crate::support::Server;
+
+#[test]
+fn what_cannot_be_done_is_named() {
+    let server = Server::start(&[]);
+    for (more, status, named) in [
+        (json!({"sampler_name": "DPM adaptive"}), 400, "Sampler not found"),
+        (json!({"sampler_index": "none such"}), 400, "Sampler not found"),
+        (json!({"sampler_name": "Euler", "scheduler": "Karras"}), 400, "Karras"),
+        (json!({"enable_hr": true}), 422, "enable_hr"),
+        (json!({"refiner_checkpoint": "a refiner"}), 422, "refiner_checkpoint"),
+        (json!({"restore_faces": true, "tiling": true}), 422, "tiling"),
+        (json!({"script_name": "X/Y/Z plot"}), 422, "X/Y/Z plot"),
+        (
+            json!({"alwayson_scripts": {"ControlNet": {"args": [{"model": "x"}]}}}),
+            422,
+            "ControlNet",
+        ),
+        (json!({"styles": ["none such"]}), 422, "none such"),
+        (json!({"override_settings": {"sd_model_checkpoint": "none such"}}), 404, "none such"),
+        (json!({"override_settings": {"sd_vae": "x.pt"}}), 422, "sd_vae"),
+        (json!({"override_settings": {"CLIP_stop_at_last_layers": 99}}), 422, "CLIP_stop"),
+        (json!({"override_settings": []}), 422, "override_settings"),
+        (json!({"steps": 0}), 422, "steps"),
+        (json!({"steps": "many"}), 422, "steps"),
+        (json!({"steps": 1001}), 422, "steps"),
+        (json!({"width": 0}), 422, "width"),
+        (json!({"width": 100_000}), 422, "width"),
+        (json!({"cfg_scale": 1e9}), 422, "cfg_scale"),
+        (json!({"seed": -2}), 422, "seed"),
+        (json!({"batch_size": 100, "n_iter": 100}), 422, "n_iter"),
+        (json!({"subseed_strength": 2}), 422, "subseed_strength"),
+        (json!({"prompt": ["a"]}), 422, "prompt"),
+        (json!({"prompt": "a\u{0}"}), 422, "prompt"),
+        (json!({"prompt": "a <lora:b:1>"}), 422, "<lora:b:1>"),
+    ] {
+        let answer = server.post(&route("txt2img"), &small(more.clone()));
+        let detail = refusal(&answer, status);
+        assert!(detail.contains(named), "{more}: {detail}");
+    }
+    let picture = plain(8, 8, [0; 3]);
+    for (more, status, named) in [
+        (json!({}), 404, "Init image not found"),
+        (json!({"init_images": null}), 404, "Init image not found"),
+        (json!({"init_images": []}), 404, "Init image not found"),
+        (json!({"init_images": ["!"]}), 422, "init_images"),
+        (json!({"init_images": ["http://127.0.0.1/a.png"]}), 422, "init_images"),
+        (json!({"init_images": ["YWI="]}), 422, "init_images"),
+        (json!({"init_images": [picture, picture]}), 422, "init_images"),
+        (json!({"init_images": [picture], "resize_mode": 3}), 422, "resize_mode"),
+        (json!({"init_images": [picture], "denoising_strength": 1.5}), 422, "denoising_strength"),
+        (json!({"init_images": [picture], "mask": "YWI="}), 422, "mask"),
+        (json!({"init_images": [picture], "mask": picture, "mask_blur": 999}), 422, "mask_blur"),
+    ] {
+        let answer = server.post(&route("img2img"), &small(more.clone()));
+        let detail = refusal(&answer, status);
+        assert!(detail.contains(named), "{more}: {detail}");
+    }
+    assert_eq!(server.get(JOBS).json()["jobs"], json!([]), "nothing was stored");
+}
+
+#[test]
+fn bodies_and_routes_that_are_wrong_are_told() {
+    let server = Server::start(&[]);
+    for (body, status) in [("", 400), ("{", 400), ("x", 400), ("[]", 422), ("1", 422)] {
+        let answer = server.send("POST", &route("txt2img"), &[], body.as_bytes());
+        refusal(&answer, status);
+    }
+    for (method, name, status) in [
+        ("GET", "txt2img", 405),
+        ("POST", "progress", 405),
+        ("GET", "sd-modules", 404),
+        ("POST", "extra-single-image", 404),
+        ("GET", "controlnet/version", 404),
+    ] {
+        refusal(&server.send(method, &route(name), &[], b""), status);
+    }
+    refusal(&server.send("GET", "/internal/progress", &[], b""), 405);
+}
+
+#[test]
+fn fields_at_their_defaults_and_fields_that_are_not_known_trip_nothing() {
+    let server = Server::start(&[]);
+    let repeated = server.post(&route("txt2img"), &small(json!({}))).json()["parameters"].clone();
+    let mut body = repeated.as_object().unwrap().clone();
+    body.insert("something".into(), json!({"unknown": [1]}));
+    body.insert("clip_skip".into(), json!(1));
+    body.insert("init_images".into(), json!("of the other route"));
+    body.insert("seed".into(), json!(7));
+    let nulls = body.iter().filter(|(_, value)| value.is_null()).count();
+    assert!(nulls > 5, "null is as good as nothing");
+    let answer = server.post(&route("txt2img"), &Value::Object(body));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn pages_of_other_sites_make_nothing() {
+    let server = Server::start(&[]);
+    let headers = [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
+    let body = small(json!({})).to_string();
+    let answer = server.send("POST", &route("txt2img"), &headers, body.as_bytes());
+    assert_eq!(answer.status, 403);
+    assert_eq!(server.get(JOBS).json()["jobs"], json!([]));
+}
