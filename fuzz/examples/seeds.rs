@@ -29,6 +29,13 @@ const JOBS: [&str; 4] = [
     r#"{"kind": "img2img", "prompt": "a", "images": ["data:,AAAA"], "strength": 1e-3}"#,
 ];
 
+const INFOTEXTS: [&str; 3] = [
+    "a cat\nNegative prompt: b\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, \
+     Seed: 1, Size: 512x8, Model: m, Denoising strength: 0.8, Clip skip: 2, Lora hashes: \"a: b\"",
+    "\u{0}\u{0}{\"3\": {\"class_type\": \"KSampler\", \"inputs\": {\"seed\": 1, \"positive\": [\"6\", 0]}}}",
+    "a (cat:1.2) [b:c:0.5] [d|e] BREAK \\(f\\)",
+];
+
 const LOCATIONS: [&str; 6] = [
     "sqlite:///var/lib/diffusion/server.db",
     "sqlite:b.db",
@@ -50,6 +57,8 @@ fn main() -> io::Result<()> {
     sample(&folder.join("sample"))?;
     texts(&folder.join("fixture"), &FIXTURES)?;
     texts(&folder.join("job"), &JOBS)?;
+    texts(&folder.join("infotext"), &INFOTEXTS)?;
+    texts(&folder.join("prompt"), &INFOTEXTS)?;
     texts(&folder.join("location"), &LOCATIONS)
 }
 

@@ -4,11 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[allow(dead_code, unused_imports)]
+#[path = "../../crates/server/src/inpaint/mod.rs"]
+mod inpaint;
+
 /// As in the server's binary, where it is private to HTTP.
 #[path = "."]
 mod http {
     use diffusion_jobs::{Error, Request};
 
+    #[path = "../../crates/server/src/http/v1/jobs/choices.rs"]
+    mod choices;
     // What only the handlers use is not used here.
     #[allow(dead_code)]
     #[path = "../../crates/server/src/http/v1/jobs/request.rs"]

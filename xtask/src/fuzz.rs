@@ -30,12 +30,16 @@ enum Target {
     Fixture,
     /// Pictures, and the text of PNG files
     Image,
+    /// What image files say of how they were made
+    Infotext,
     /// The JSON of jobs
     Job,
     /// The URLs of databases
     Location,
     /// Weights, configurations and tokenizers of models
     Model,
+    /// Prompts in AUTOMATIC1111's syntax
+    Prompt,
     /// Stored samples
     Sample,
 }
@@ -82,9 +86,11 @@ impl Target {
         match self {
             Self::Fixture => "fixture",
             Self::Image => "image",
+            Self::Infotext => "infotext",
             Self::Job => "job",
             Self::Location => "location",
             Self::Model => "model",
+            Self::Prompt => "prompt",
             Self::Sample => "sample",
         }
     }
