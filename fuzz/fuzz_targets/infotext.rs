@@ -9,6 +9,9 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../crates/server/src/infotext/mod.rs"]
 mod infotext;
 #[allow(dead_code)]
+#[path = "../../crates/server/src/fingerprint.rs"]
+mod fingerprint;
+#[allow(dead_code)]
 #[path = "../../crates/server/src/plan.rs"]
 mod plan;
 #[allow(dead_code)]
