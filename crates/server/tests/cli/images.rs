@@ -55,7 +55,7 @@ fn images_are_added_edited_and_removed() {
     place.execute(&["images", "remove", "tom.png"]).succeeded();
     assert!(named("tom.png").is_none());
     assert!(!place.path("data/images/cat.png").exists(), "the copy was the row's own");
-    place.execute(&["images", "remove", "dog.png", "--images-dir", "more"]).succeeded();
+    place.execute(&["images", "remove", "dog.png"]).succeeded();
     assert!(place.path("more/dog.png").exists(), "files of others stay");
 }
 

@@ -71,6 +71,7 @@ fn hostile_file_names_stay_names() {
         " space #?.png",
         "üñ日本.png",
         "-o.png",
+        "..png.png",
         "x-diffusion.png.png",
     ];
     let good = std::fs::read(place.picture("good.png", 16, 16)).unwrap();
