@@ -251,7 +251,8 @@ fn what_another_program_says_is_asked_for_or_named() {
     }
     set(&browser, "seed", "18446744073709551616");
     browser.press("Enter");
-    browser.wait("document.getElementById('seed-error').textContent.includes('18446744073709551615')");
+    browser
+        .wait("document.getElementById('seed-error').textContent.includes('18446744073709551615')");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

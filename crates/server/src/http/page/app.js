@@ -1,7 +1,7 @@
 // What the page does when something is typed, pressed, dropped or pasted.
 
 import { call, get, hasKey, keepKey, onKeyWanted, post, Problem, read } from "./api.js";
-import { $, loadModels, request, showError, startFrom, toPrompt, use } from "./form.js";
+import { $, isTouched, loadModels, request, showError, startFrom, toPrompt, use } from "./form.js";
 import { add, loadRecent, more } from "./recent.js";
 import { forget, left, say, stop, watch } from "./stage.js";
 
@@ -159,8 +159,8 @@ $("key-open").addEventListener("click", () => enterKey("", () => location.reload
 
 $("older").addEventListener("click", () => attempt(() => more(actions)));
 
-// The beginning. On a phone, what is focused raises the keyboard.
-if (matchMedia("(pointer: fine)").matches) $("prompt").focus();
+// The beginning
+if (!isTouched) $("prompt").focus();
 attempt(async () => {
   await loadModels();
   await loadRecent(actions);

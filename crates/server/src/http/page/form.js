@@ -103,11 +103,11 @@ export function clearErrors() {
   $("choose").removeAttribute("aria-invalid");
 }
 
+/** Whether what is focused raises a keyboard. */
+export const isTouched = matchMedia("(pointer: coarse)").matches;
+
 /** Goes to the prompt, unless that raises a keyboard. */
-export function toPrompt() {
-  const isFine = matchMedia("(pointer: fine)").matches;
-  $(isFine ? "prompt" : "make").focus({ preventScroll: !isFine });
-}
+export const toPrompt = () => $(isTouched ? "make" : "prompt").focus({ preventScroll: isTouched });
 
 /** Starts from this picture, a data URL; from none if null. */
 export function startFrom(url) {
