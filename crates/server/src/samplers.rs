@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use diffusion_engine::SchedulerKind;
+use diffusion_engine::{OwnScheduler, SchedulerKind};
 
 /// A sampler as web UIs list it.
 #[derive(Debug)]
@@ -193,6 +193,12 @@ pub(crate) fn names(kind: SchedulerKind) -> (&'static str, Option<&'static str>)
     }
     // Each kind is in the table (see the tests).
     (kind.name(), None)
+}
+
+/// As [`names`], of a model's own scheduler.
+pub(crate) fn own_names(own: OwnScheduler) -> (&'static str, Option<&'static str>) {
+    let (sampler, schedule) = names(own.kind);
+    (sampler, if own.is_karras { Some(KARRAS.label) } else { schedule })
 }
 
 /// A name in lower case, with `_` between its words.

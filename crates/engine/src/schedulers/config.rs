@@ -2,11 +2,22 @@
 
 use serde_json::{Map, Value};
 
+use super::kind::{Class, SchedulerKind};
+use super::lambdas::read_order;
 use crate::config::Reader;
 
 /// A folder's `scheduler_config.json` as found; [`build`](super::build) decides what it means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerConfig(Reader);
+
+/// The method of a model's own scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnScheduler {
+    /// The kind of the same method.
+    pub kind: SchedulerKind,
+    /// Whether it takes Karras's noise levels.
+    pub is_karras: bool,
+}
 
 impl SchedulerConfig {
     /// A configuration, of which nothing is checked yet.
@@ -22,6 +33,30 @@ impl SchedulerConfig {
         params.set("steps_offset", 1);
         params.set("clip_sample", false);
         params
+    }
+
+    /// The method of what [`build`](super::build) makes where no kind is asked for; `None` where
+    /// no kind has it, or it cannot be built.
+    pub fn own(&self) -> Option<OwnScheduler> {
+        use SchedulerKind as K;
+        let params = self.own_params();
+        let class = params.required_choice("_class_name", &Class::NAMED).ok()?;
+        let knows_karras = matches!(
+            class,
+            Class::Euler | Class::DpmMultistep | Class::Lms | Class::Heun | Class::UniPc
+        );
+        let is_karras = knows_karras && params.flag("use_karras_sigmas", false).ok()?;
+        let kind = match class {
+            Class::DpmMultistep if read_order(&params).ok()? != 2 => return None,
+            Class::DpmMultistep => {
+                let clean = if is_karras { K::DpmPp2mKarras } else { K::DpmPp2m };
+                let known =
+                    [("dpmsolver++", clean), ("deis", clean), ("sde-dpmsolver++", K::DpmPp2mSde)];
+                params.choice("algorithm_type", clean, &known).ok()?
+            }
+            _ => K::ALL.into_iter().find(|kind| kind.class() == class)?,
+        };
+        Some(OwnScheduler { kind, is_karras })
     }
 
     /// The pairs that `X.from_config(pipe.scheduler.config)` hands to another class `X`.
@@ -68,5 +103,34 @@ fn registered_solver_type(class: Option<&str>, found: Option<&str>) -> Option<&'
         ("UniPCMultistepScheduler", "midpoint" | "heun" | "logrho") => Some("bh2"),
         ("DEISMultistepScheduler", "midpoint" | "heun" | "bh1" | "bh2") => Some("logrho"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_method_is_known() {
+        use SchedulerKind as K;
+        let own = |text: &str| {
+            let file = Reader::parse("scheduler_config.json", text.as_bytes()).unwrap();
+            SchedulerConfig::new(file).own().map(|own| (own.kind, own.is_karras))
+        };
+        let dpm =
+            |more: &str| own(&format!(r#"{{"_class_name": "DPMSolverMultistepScheduler"{more}}}"#));
+        assert_eq!(dpm(""), Some((K::DpmPp2m, false)));
+        assert_eq!(dpm(r#", "use_karras_sigmas": true"#), Some((K::DpmPp2mKarras, true)));
+        let sde = r#", "algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": true"#;
+        assert_eq!(dpm(sde), Some((K::DpmPp2mSde, true)));
+        assert_eq!(dpm(r#", "algorithm_type": "dpmsolver""#), None);
+        assert_eq!(dpm(r#", "solver_order": 3"#), None);
+        let named = |class: &str| {
+            own(&format!(r#"{{"_class_name": "{class}", "use_karras_sigmas": true}}"#))
+        };
+        assert_eq!(named("EulerDiscreteScheduler"), Some((K::Euler, true)));
+        assert_eq!(named("PNDMScheduler"), Some((K::Pndm, false)));
+        assert_eq!(named("DEISMultistepScheduler"), None);
+        assert_eq!(own("{}"), None);
     }
 }

@@ -25,7 +25,7 @@ mod unipc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::config::SchedulerConfig;
+pub use self::config::{OwnScheduler, SchedulerConfig};
 use self::kind::Class;
 pub use self::kind::SchedulerKind;
 use crate::noise::Generator;

@@ -256,7 +256,7 @@ fn make(
     };
     let precision = model.runtime().options().precision;
     let hash = fingerprint::of(&task.model.source).ok();
-    let texts = Record::new(made, hash, precision).texts()?;
+    let texts = Record::new(made, hash, precision).texts(model.info().scheduler.own())?;
     let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
     let file = encode(&image, settings.format, QUALITY, &texts)?;
     whole::write(&out.join(&task.output), &file)?;

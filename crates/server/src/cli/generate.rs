@@ -10,8 +10,9 @@ use diffusion_engine::{
     Initial, Model, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation, generate,
 };
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::request::{Inpaint, MOST_BLUR};
+use diffusion_jobs::request::{Fill, Inpaint, MOST_BLUR, Resize};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 use super::again::{Again, Here};
 use super::{MachineArgs, ModelArgs};
@@ -65,6 +66,11 @@ pub(super) struct Generate {
     /// How far to go from the picture: above 0, to 1 [default: 0.8]
     #[arg(long, requires = "init_image")]
     strength: Option<f64>,
+
+    /// How the picture comes to the image's size: stretch, crop (its middle), or pad (whole, with its
+    /// edges drawn out) [default: stretch]
+    #[arg(long, value_name = "HOW", value_parser = by_name::<Resize>, requires = "init_image")]
+    resize: Option<Resize>,
 
     /// Width in pixels [default: the model's own, or the picture's shape at the model's own area]
     #[arg(long)]
@@ -149,11 +155,21 @@ struct MaskArgs {
     /// paste it into the picture; the result has the picture's own size
     #[arg(long, value_name = "PIXELS", requires = "mask")]
     mask_padding: Option<u32>,
+
+    /// What the repainted part begins with: original (what is there), surround (the blurred colours
+    /// around it), latent-noise or latent-nothing [default: original]
+    #[arg(long, value_name = "WHAT", value_parser = by_name::<Fill>, requires = "mask")]
+    mask_fill: Option<Fill>,
 }
 
 fn blur(text: &str) -> Result<f64, String> {
     let pixels = text.parse().ok().filter(|pixels| (0.0..=MOST_BLUR).contains(pixels));
     pixels.ok_or_else(|| format!("0 to {MOST_BLUR} pixels are possible"))
+}
+
+/// One of the names that a choice has in stored plans.
+fn by_name<T: DeserializeOwned>(text: &str) -> Result<T, value::Error> {
+    T::deserialize(text.into_deserializer())
 }
 
 impl MaskArgs {
@@ -163,7 +179,7 @@ impl MaskArgs {
         let inpaint = Inpaint {
             invert: self.mask_invert || base.invert,
             blur: self.mask_blur.unwrap_or(base.blur),
-            fill: base.fill,
+            fill: self.mask_fill.unwrap_or(base.fill),
             only_masked: self.mask_padding.or(base.only_masked),
         };
         let (mask, picture) = read(path)?;
@@ -193,6 +209,7 @@ impl Generate {
         let model = Model::open(&runtime, &known.source)?;
         let (picture, input) = self.init_image.as_deref().map(read).transpose()?.unzip();
         let base = again.base(picture.is_some(), self.repaint.mask.is_some())?;
+        let resize = self.resize.unwrap_or(base.resize);
         let mask = self.repaint.read(base.inpaint)?;
 
         let (width, height) = self.size(&model, picture.as_ref(), base.size)?;
@@ -233,7 +250,7 @@ impl Generate {
 
         let canvas = picture.map(|picture| {
             let mask = mask.as_ref().map(|(mask, stored)| (mask, stored.inpaint));
-            Canvas::new(picture, mask, base.resize, (width, height))
+            Canvas::new(picture, mask, resize, (width, height))
         });
         let canvas = canvas.transpose()?;
         let initial = canvas.as_ref().map(Canvas::initial).transpose()?;
@@ -252,11 +269,12 @@ impl Generate {
                 model: known.name.clone(),
                 folder: None,
                 input: input.clone(),
-                resize: base.resize,
+                resize,
                 mask: mask.as_ref().map(|(_, stored)| stored.clone()),
                 plan,
             };
-            let texts = Record::new(made, Some(hash.clone()), precision).texts()?;
+            let own = model.info().scheduler.own();
+            let texts = Record::new(made, Some(hash.clone()), precision).texts(own)?;
             let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
             whole::write(&path, &encode(&image, format, encode::QUALITY, &texts)?)?;
             say!("{}", path.display())?;

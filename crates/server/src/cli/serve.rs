@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -33,13 +34,19 @@ pub(super) struct Serve {
     config: ConfigArgs,
 }
 
+/// What threads that are still at work get to finish it when all else has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
 impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?.config;
         let telemetry = telemetry::begin(&config.telemetry)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(config))?;
+        let served = runtime.block_on(run(config));
+        // A thread that reads a long file must not hold up the end; what it does is lost.
+        runtime.shutdown_timeout(LINGER);
         telemetry.end();
+        served?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -37,7 +37,7 @@ macro_rules! file {
 }
 
 /// The page itself is the first.
-static FILES: [File; 8] = [
+static FILES: [File; 9] = [
     file!("index.html", "text/html; charset=utf-8"),
     file!("style.css", "text/css; charset=utf-8"),
     file!("icon.svg", "image/svg+xml"),
@@ -46,6 +46,7 @@ static FILES: [File; 8] = [
     file!("form.js", "text/javascript; charset=utf-8"),
     file!("stage.js", "text/javascript; charset=utf-8"),
     file!("recent.js", "text/javascript; charset=utf-8"),
+    file!("taken.js", "text/javascript; charset=utf-8"),
 ];
 
 /// The tag of each file: scripts import each other, so that all of them are of one version.

@@ -14,6 +14,8 @@ use crate::samplers;
 const NEGATIVE: &str = "Negative prompt:";
 /// A last line with fewer settings belongs to the prompt.
 const LEAST: usize = 3;
+/// Settings that are read; the web UI writes some thirty.
+const MOST: usize = 1000;
 
 /// What the text says. Any text is one: without settings it is all prompt.
 pub(crate) fn read(text: &str) -> Info {
@@ -81,7 +83,7 @@ fn settings(parameters: &BTreeMap<String, String>) -> Info {
 fn pairs(line: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = line;
-    while !rest.is_empty() {
+    while !rest.is_empty() && pairs.len() < MOST {
         rest = rest.trim_start();
         let Some(first) = rest.chars().next() else { break };
         if !is_word(first) {
@@ -188,6 +190,12 @@ mod tests {
         let read = pairs("Model: \"half, Seed: 3, Lora: \"a\" b, Size: 8x8");
         let expected = [("Model", "\"half"), ("Seed", "3"), ("Lora", "\"a\" b"), ("Size", "8x8")];
         assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn no_more_settings_are_read_than_anyone_writes() {
+        let line: String = (0..2 * MOST).map(|i| format!("a{i}: 1, ")).collect();
+        assert_eq!(read(&line).parameters.len(), MOST);
     }
 
     #[test]

@@ -18,6 +18,8 @@ const UNDEFINED: u16 = 7;
 
 /// Entries that are looked at in each directory.
 const MOST_ENTRIES: usize = 256;
+/// Bytes of text that are read of one file, as of a PNG.
+const MOST_TEXT: usize = 4 << 20;
 
 /// What begins EXIF inside of a JPEG segment, and in some WebP files.
 const MARK: &[u8] = b"Exif\0\0";
@@ -78,19 +80,27 @@ impl ExifText {
         };
         let tiff = Tiff { bytes: tiff, is_big };
         let mut text = Self::default();
-        for (tag, value) in tiff.directory(tiff.u32(4)?) {
-            if COMMON.contains(&tag) {
-                let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
-                text.common.push(String::from_utf8_lossy(value).into_owned());
-            } else if tag == EXIF_IFD {
+        // Entries may share a value: each counts.
+        let mut room = MOST_TEXT;
+        let mut fits = |value: &[u8]| {
+            let left = room.checked_sub(value.len());
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let outer = tiff.once(tiff.u32(4)?, |tag| tag == EXIF_IFD || COMMON.contains(&tag));
+        for (tag, value) in outer {
+            if tag == EXIF_IFD {
                 let place = Tiff { bytes: value, is_big }.u32(0)?;
-                for (tag, value) in tiff.directory(place) {
+                let inner = tiff.once(place, |tag| matches!(tag, USER_COMMENT | MAKER_NOTE));
+                for (tag, value) in inner.into_iter().filter(|(_, value)| fits(value)) {
                     match tag {
                         USER_COMMENT => text.user_comment = comment(value),
-                        MAKER_NOTE => text.record = record(value),
-                        _ => {}
+                        _ => text.record = record(value),
                     }
                 }
+            } else if fits(value) {
+                let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
+                text.common.push(String::from_utf8_lossy(value).into_owned());
             }
         }
         Some(text)
@@ -149,17 +159,26 @@ impl<'a> Tiff<'a> {
             Some((tag, self.bytes.get(start..start.checked_add(length)?)?))
         })
     }
+
+    /// The first value of each tag that is wanted.
+    fn once(self, at: usize, is_wanted: impl Fn(u16) -> bool) -> Vec<(u16, &'a [u8])> {
+        let mut found: Vec<(u16, &[u8])> = Vec::new();
+        for (tag, value) in self.directory(at).filter(|(tag, _)| is_wanted(*tag)) {
+            if found.iter().all(|(known, _)| *known != tag) {
+                found.push((tag, value));
+            }
+        }
+        found
+    }
 }
 
 /// A `UserComment`: eight bytes that name its code, then the text.
 fn comment(value: &[u8]) -> Option<String> {
     let text = match value.split_first_chunk::<8>() {
-        Some((b"UNICODE\0", text)) => utf16(text),
-        Some((b"ASCII\0\0\0" | b"\0\0\0\0\0\0\0\0", text)) => {
-            String::from_utf8_lossy(text).into_owned()
-        }
+        Some((b"UNICODE\0", text)) => utf16(text).into(),
+        Some((b"ASCII\0\0\0" | b"\0\0\0\0\0\0\0\0", text)) => String::from_utf8_lossy(text),
         Some((b"JIS\0\0\0\0\0", _)) => return None,
-        _ => String::from_utf8_lossy(value).into_owned(),
+        _ => String::from_utf8_lossy(value),
     };
     let text = text.trim_matches(['\0', '\u{feff}']);
     (!text.trim().is_empty()).then(|| text.to_owned())
@@ -175,13 +194,14 @@ fn utf16(bytes: &[u8]) -> String {
         _ => zeros(1) > zeros(0),
     };
     let order = if is_little { u16::from_le_bytes } else { u16::from_be_bytes };
-    String::from_utf16_lossy(&pairs().map(order).collect::<Vec<_>>())
+    let chars = char::decode_utf16(pairs().map(order));
+    chars.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 /// Our record behind its name.
 fn record(value: &[u8]) -> Option<String> {
     let text = value.strip_prefix(RECORD.as_bytes())?.strip_prefix(b"\0")?;
-    String::from_utf8(text.to_vec()).ok()
+    std::str::from_utf8(text).ok().map(Into::into)
 }
 
 /// The EXIF of a JPEG or WebP file, if it has some.
@@ -251,6 +271,8 @@ pub(crate) fn in_webp(webp: &[u8], exif: &[u8], (width, height): (u32, u32)) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -277,6 +299,55 @@ mod tests {
         // A value beyond the end is passed over.
         tiff[14] = 9;
         assert_eq!(ExifText::read(&tiff), ExifText::default());
+    }
+
+    /// A file whose two directories have `count` entries each: all of the first lead to the second
+    /// or have the tag `outer`, all of the second are comments; all values are the same text.
+    fn crowded(outer: u16, count: usize, value: &[u8]) -> Vec<u8> {
+        let mut tiff = b"MM\0\x2a\0\0\0\x08".to_vec();
+        let inner = tiff.len() + directory_bytes(count);
+        let place = inner + directory_bytes(count);
+        let entry = match outer {
+            EXIF_IFD => (EXIF_IFD, LONG, 1, inner),
+            _ => (outer, UNDEFINED, value.len(), place),
+        };
+        directory(&mut tiff, &vec![entry; count]);
+        directory(&mut tiff, &vec![(USER_COMMENT, UNDEFINED, value.len(), place); count]);
+        tiff.extend(value);
+        tiff
+    }
+
+    #[test]
+    fn each_tag_is_read_once_and_no_more_than_there_is_room_for() {
+        let text = "a".repeat(100_000);
+        let value: Vec<u8> = b"UNICODE\0"
+            .iter()
+            .copied()
+            .chain(text.encode_utf16().flat_map(u16::to_be_bytes))
+            .collect();
+        let started = Instant::now();
+        let read = ExifText::read(&crowded(EXIF_IFD, MOST_ENTRIES, &value));
+        assert_eq!(read.user_comment, Some(text));
+        let read = ExifText::read(&crowded(0x010e, MOST_ENTRIES, &vec![b'a'; MOST_TEXT]));
+        assert_eq!(read.common.len(), 1);
+        let read = ExifText::read(&crowded(0x010e, 1, &vec![b'a'; MOST_TEXT + 1]));
+        assert_eq!(read, ExifText::default());
+        assert!(started.elapsed() < Duration::from_secs(20));
+
+        // What does not fit leaves room for what does.
+        let mut tiff = b"MM\0\x2a\0\0\0\x08".to_vec();
+        let long = tiff.len() + directory_bytes(3);
+        let entry = |tag, length| (tag, UNDEFINED, length, long);
+        let entries = [entry(0x010e, MOST_TEXT - 2), entry(0x010f, 3), entry(0x0110, 2)];
+        directory(
+            &mut tiff,
+            &entries.map(|entry| {
+                if entry.2 > 4 { entry } else { (entry.0, UNDEFINED, entry.2, 0x6162_6300) }
+            }),
+        );
+        tiff.extend(vec![b'a'; MOST_TEXT - 2]);
+        let read = ExifText::read(&tiff).common;
+        assert_eq!(read.iter().map(String::len).collect::<Vec<_>>(), [MOST_TEXT - 2, 2]);
     }
 
     proptest! {

@@ -53,8 +53,15 @@ fn classify(texts: BTreeMap<String, String>) -> Info {
     let parameters = get(PARAMETERS).filter(|text| !text.trim_start().starts_with('{'));
     let info = record
         .map(|record| {
-            let parameters = parameters.map(|text| a1111::read(text).parameters);
-            Info { parameters: parameters.unwrap_or_default(), ..record.into() }
+            let info = Info::from(record);
+            // It names the sampler where none was asked for, too.
+            let told = parameters.map(a1111::read).unwrap_or_default();
+            Info {
+                sampler: told.sampler.or(info.sampler),
+                schedule: told.schedule.or(info.schedule),
+                parameters: told.parameters,
+                ..info
+            }
         })
         .or_else(|| parameters.map(a1111::read))
         .or_else(|| invoke::read(get))

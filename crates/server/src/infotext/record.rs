@@ -1,6 +1,6 @@
 //! What our own images say of how they were made: enough to make them again.
 
-use diffusion_engine::{Plan, Precision, build_identity};
+use diffusion_engine::{OwnScheduler, Plan, Precision, build_identity};
 use diffusion_jobs::request::Resize;
 use serde::{Deserialize, Serialize};
 
@@ -46,11 +46,15 @@ impl Record {
         Self { model, model_hash, precision, build, input, resize, mask, plan }
     }
 
-    /// The texts of the image, by their keywords.
+    /// The texts of the image, by their keywords. `own` is the scheduler of its model, for tools
+    /// that know none without a name.
     ///
     /// # Errors
     /// A number is none.
-    pub(crate) fn texts(&self) -> serde_json::Result<[(&'static str, String); 2]> {
-        Ok([(PARAMETERS, write::parameters(self)), (RECORD, serde_json::to_string(self)?)])
+    pub(crate) fn texts(
+        &self,
+        own: Option<OwnScheduler>,
+    ) -> serde_json::Result<[(&'static str, String); 2]> {
+        Ok([(PARAMETERS, write::parameters(self, own)), (RECORD, serde_json::to_string(self)?)])
     }
 }

@@ -3,34 +3,35 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use diffusion_engine::OwnScheduler;
 use diffusion_jobs::request::Fill;
 
 use super::record::Record;
 use crate::{fingerprint, samplers};
 
 /// Prompt, negative prompt, and a line of settings in the web UI's names and order.
-pub(super) fn parameters(record: &Record) -> String {
+pub(super) fn parameters(record: &Record, own: Option<OwnScheduler>) -> String {
     let plan = &record.plan;
     let mut text = plan.prompt.clone();
     if !plan.negative_prompt.is_empty() {
         text += "\nNegative prompt: ";
         text += &plan.negative_prompt;
     }
-    let settings: Vec<String> = settings(record)
+    let settings: Vec<String> = settings(record, own)
         .into_iter()
         .map(|(name, value)| format!("{name}: {}", quote(&value)))
         .collect();
     text + "\n" + &settings.join(", ")
 }
 
-fn settings(record: &Record) -> Vec<(&'static str, String)> {
+fn settings(record: &Record, own: Option<OwnScheduler>) -> Vec<(&'static str, String)> {
     let plan = &record.plan;
     let mut all = Vec::new();
     let mut add = |name, value: Option<String>| all.extend(value.map(|value| (name, value)));
-    let (sampler, schedule) = plan.scheduler.map_or(("Model default", None), samplers::names);
+    let named = plan.scheduler.map(samplers::names).or_else(|| own.map(samplers::own_names));
     add("Steps", Some(plan.steps.to_string()));
-    add("Sampler", Some(sampler.into()));
-    add("Schedule type", schedule.map(Into::into));
+    add("Sampler", named.map(|(sampler, _)| sampler.into()));
+    add("Schedule type", named.and_then(|(_, schedule)| schedule).map(Into::into));
     add("CFG scale", Some(plan.guidance.to_string()));
     add("Seed", Some(plan.seed.to_string()));
     add("Size", Some(format!("{}x{}", plan.width, plan.height)));
@@ -123,13 +124,27 @@ mod tests {
     fn parameters_read_as_the_field_writes_them() {
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
-            parameters(&record()),
+            parameters(&record(), None),
             format!(
                 "a cat\nNegative prompt: rain\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, \
                  CFG scale: 7, Seed: 1, Size: 128x96, Model hash: 0123456789, Model: pocket, \
                  Denoising strength: 0.8, Version: diffusion-server {version}"
             )
         );
+    }
+
+    #[test]
+    fn the_models_own_scheduler_is_named() {
+        let mut record = record();
+        let euler = OwnScheduler { kind: SchedulerKind::Euler, is_karras: true };
+        assert!(parameters(&record, Some(euler)).contains(", Sampler: DPM++ 2M, "));
+        record.plan.scheduler = None;
+        let text = parameters(&record, Some(euler));
+        assert!(text.contains(", Sampler: Euler, Schedule type: Karras, CFG "), "{text}");
+        let pndm = OwnScheduler { kind: SchedulerKind::Pndm, is_karras: false };
+        let text = parameters(&record, Some(pndm));
+        assert!(text.contains(", Sampler: PLMS, CFG scale: "), "{text}");
+        assert!(!parameters(&record, None).contains("Sampler"));
     }
 
     #[test]
@@ -143,7 +158,7 @@ mod tests {
         let inpaint =
             Inpaint { invert: true, blur: 4.0, fill: Fill::LatentNoise, only_masked: Some(32) };
         record.mask = Some(StoredMask { picture: "00".into(), inpaint });
-        let text = parameters(&record);
+        let text = parameters(&record, None);
         assert!(text.starts_with("a cat\nSteps: 20, "), "{text}");
         for part in [
             ", Model: \"a, b: \\\"c\\\"\\\\\", Variation seed: 9, Variation seed strength: 0.25, ",
@@ -172,7 +187,7 @@ mod tests {
             record.model = model.trim().to_owned();
             // A value in quotes from the start is taken for a quoted one.
             prop_assume!(!record.model.starts_with('"'));
-            let read = a1111::read(&parameters(&record));
+            let read = a1111::read(&parameters(&record, None));
             prop_assert_eq!(read.prompt.unwrap(), record.plan.prompt);
             prop_assert_eq!(read.negative_prompt.unwrap_or_default(), record.plan.negative_prompt);
             prop_assert_eq!(read.model.unwrap(), record.model);

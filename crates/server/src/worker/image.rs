@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
 use diffusion_engine::images::{RgbImage, encode_png};
-use diffusion_engine::{Precision, Source};
+use diffusion_engine::{ModelInfo, Precision, Source};
 use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
 use diffusion_jobs::{Artifacts, Error};
@@ -262,7 +262,8 @@ impl Images {
         let png = blocking(move || {
             // That a model's files have gone meanwhile costs the image nothing but this.
             let hash = fingerprints.of(&source).ok();
-            let texts = Record::new(whole, hash, precision).texts()?;
+            let own = ModelInfo::read(&source).ok().and_then(|info| info.scheduler.own());
+            let texts = Record::new(whole, hash, precision).texts(own)?;
             encode_png(&image, &texts.each_ref().map(|(keyword, text)| (*keyword, &**text)))
                 .map_err(anyhow::Error::from)
         })

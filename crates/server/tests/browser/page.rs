@@ -1,5 +1,6 @@
 //! What people do with the page.
 
+use diffusion_engine::images::{RgbImage, encode_png};
 use serde_json::json;
 
 use crate::chromium::Browser;
@@ -183,6 +184,90 @@ fn a_picture_can_be_started_from_or_made_alike() {
 }
 
 #[test]
+fn what_another_program_says_is_asked_for_or_named() {
+    let Some((server, browser)) = opened() else { return };
+    let text = "a (cat:1.2) <lora:fur:0.8>\nSteps: 3, Sampler: Euler a, CFG scale: 4, \
+                Seed: 9007199254740993, Size: 64x64, Variation seed: 9007199254740995, \
+                Variation seed strength: 0.25, Denoising strength: 0.63, Clip skip: 2, \
+                Mask blur: 4, Tiling: True";
+    let folder = Data::new();
+    let file = folder.path().join("theirs.png");
+    let png = encode_png(&RgbImage::new(64, 64), &[("parameters", text)]).unwrap();
+    std::fs::write(&file, png).unwrap();
+    let choose = || {
+        browser.choose("#file", file.to_str().unwrap());
+        browser.wait("!document.getElementById('offer').hidden");
+    };
+    choose();
+    browser.eval("document.getElementById('offer-use').click()");
+    let told = browser.eval("document.getElementById('error').innerText");
+    for words in ["the picture that it started from", "the mask", "LoRA", "settings Tiling"] {
+        assert!(told.as_str().unwrap().contains(words), "{told}");
+    }
+    browser.screenshot("desktop-taken");
+    let ask = || {
+        browser.eval("document.getElementById('said').textContent = ''");
+        browser.eval("document.getElementById('prompt').focus()");
+        browser.press("Enter");
+        browser.wait("document.getElementById('said').textContent === 'The picture is there.'");
+        server.get("/api/v1/jobs").json()["jobs"][0]["request"].clone()
+    };
+    let request = ask();
+    for (field, value) in [
+        ("prompt", json!("a (cat:1.2)")),
+        ("syntax", json!("a1111")),
+        ("clip_skip", json!(2)),
+        ("scheduler", json!("euler-a")),
+        ("seed", json!(9_007_199_254_740_993_u64)),
+        ("variation_seed", json!(9_007_199_254_740_995_u64)),
+        ("variation_strength", json!(0.25)),
+    ] {
+        assert_eq!(request[field], value, "{field}");
+    }
+    // What the slider cannot stand at is kept, until it is moved.
+    choose();
+    assert_eq!(browser.eval("document.getElementById('strength-shown').innerText"), "0.63");
+    let high = "document.getElementById('strength').getBoundingClientRect().height >= 44";
+    assert_eq!(browser.eval(high), true);
+    browser.eval("document.getElementById('offer-no').click()");
+    set(&browser, "resize", "crop");
+    let request = ask();
+    assert_eq!((&request["strength"], &request["resize"]), (&json!(0.63), &json!("crop")));
+
+    // Images of ours are taken over from what is listed, too.
+    set(&browser, "syntax", "plain");
+    set(&browser, "seed", "");
+    browser.eval("document.querySelector('#recent button').click()");
+    browser.wait("document.getElementById('shown').open");
+    browser.eval("document.getElementById('shown-use').click()");
+    for (field, value) in [
+        ("syntax", "a1111"),
+        ("clip_skip", "2"),
+        ("seed", "9007199254740993"),
+        ("variation_seed", "9007199254740995"),
+        ("resize", "crop"),
+    ] {
+        assert_eq!(browser.eval(&format!("document.getElementById('{field}').value")), value);
+    }
+    set(&browser, "seed", "18446744073709551616");
+    browser.press("Enter");
+    browser
+        .wait("document.getElementById('seed-error').textContent.includes('18446744073709551615')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_button_is_at_hand_with_all_fields_open() {
+    let Some((_server, browser)) = opened() else { return };
+    browser.eval("document.getElementById('more').open = true");
+    let button = "document.getElementById('make').getBoundingClientRect()";
+    assert_eq!(browser.eval(&format!("{button}.bottom <= innerHeight && {button}.top > 0")), true);
+    browser.screenshot("desktop-more");
+    browser.eval("scrollTo(0, document.body.scrollHeight)");
+    browser.screenshot("desktop-more-end");
+}
+
+#[test]
 fn pictures_are_dropped_and_pasted() {
     let Some((_server, browser)) = opened() else { return };
     let with = |event: &str, bytes: &str, name: &str, kind: &str| {
@@ -214,6 +299,11 @@ fn pictures_are_dropped_and_pasted() {
 fn a_phone_shows_all_of_it_in_its_width() {
     let Some((_server, browser)) = opened() else { return };
     browser.size(360, 740, true);
+    // Nothing that raises a keyboard has the focus.
+    browser.eval("document.activeElement.blur()");
+    browser.eval("location.reload()");
+    browser.wait("document.querySelectorAll('#model option').length > 0");
+    assert_eq!(browser.eval("document.activeElement.tagName"), "BODY");
     let fits = |what: &str| {
         let width = browser.eval("document.documentElement.scrollWidth");
         assert!(width.as_u64().unwrap() <= 360, "{what}: {width}");
@@ -301,6 +391,13 @@ fn a_key_is_asked_for_where_one_is_demanded() {
     assert_eq!(browser.eval("localStorage.length"), 0);
     let (name, saved) = save(&browser, "document.querySelectorAll('#save a')[1]");
     assert!(name.ends_with(".jpg") && saved.starts_with(b"\xff\xd8\xff"), "{name}");
+    // Another key is looked at as the first was.
+    browser.eval("document.getElementById('key-open').click()");
+    browser.eval("document.getElementById('key-value').select()");
+    browser.write("schlüssel");
+    browser.press("Enter");
+    browser.wait("document.getElementById('key-error').innerText !== ''");
+    assert_eq!(browser.eval("sessionStorage.getItem('diffusion-server-key')"), key);
     let ours = |text: &String| !text.contains("401");
     assert_eq!(
         browser.complaints().into_iter().filter(ours).collect::<Vec<_>>(),

@@ -121,6 +121,13 @@ fn a_picture_tells_how_it_was_made() {
     ] {
         assert_eq!(record["plan"][key], value, "{key} of {record}");
     }
+    // Where none is asked for, the text names the model's own.
+    execute(&place, "tiny-sd1", &["--seed", "7", "-o", "cat.png"]).succeeded();
+    let parameters = place.png_text("cat.png", "parameters");
+    assert!(parameters.contains("Steps: 2, Sampler: PLMS, CFG scale: "), "{parameters}");
+    let record: Value =
+        serde_json::from_str(&place.png_text("cat.png", "diffusion-server")).unwrap();
+    assert_eq!(record["plan"]["scheduler"], Value::Null);
 }
 
 #[test]

@@ -129,6 +129,33 @@ fn a_file_says_how_its_picture_was_cut_and_which_part_was_repainted() {
 }
 
 #[test]
+fn all_that_a_mask_was_used_with_is_taken_over_unless_it_is_given() {
+    let place = Place::new();
+    place.picture("in.png", 90, 40);
+    let mask = RgbImage::from_fn(90, 40, |x, _| [if x < 30 { 255 } else { 0 }; 3].into());
+    std::fs::write(place.path("mask.png"), encode_png(&mask, &[]).unwrap()).unwrap();
+    let given = ["--init-image", "in.png", "--mask", "mask.png"];
+    let how =
+        ["--mask-fill", "latent-noise", "--mask-invert", "--mask-blur", "1", "--resize", "pad"];
+    let size = ["--width", "64", "--height", "64", "--seed", "7", "-o", "one.png"];
+    make(&place, &[&given[..], &how, &size].concat());
+    let model = tiny("tiny-sd1");
+    let again = |more: &[&str]| {
+        let args = ["generate", "--model", &model, "--from", "one.png", "-o", "two.png"];
+        place.execute(&[&args[..], &given, more].concat()).succeeded()
+    };
+    assert_eq!(again(&[]).stderr, "");
+    assert_eq!(place.read("two.png"), place.read("one.png"));
+    again(&["--mask-fill", "surround", "--resize", "crop", "--mask-blur", "3"]);
+    let record = &info(&place, "two.png")["record"];
+    assert_eq!((&record["resize"], &record["mask"]["fill"]), (&"crop".into(), &"surround".into()));
+    assert_eq!((&record["mask"]["blur"], &record["mask"]["invert"]), (&3.0.into(), &true.into()));
+    place
+        .execute(&["generate", "--from", "one.png", "--resize", "fit"])
+        .refused(&["stretch", "crop"]);
+}
+
+#[test]
 fn files_of_other_programs_are_followed_as_far_as_they_can_be() {
     let place = Place::new();
     let text = "a cat\nNegative prompt: rain\nSteps: 3, Sampler: DPM++ SDE, CFG scale: 4, Seed: 9, \

@@ -25,7 +25,7 @@ fn the_page_and_its_files_are_sent_and_known_again() {
         let known = server.send("GET", &path, &[("if-none-match", tag)], b"");
         assert_eq!((known.status, known.body.len()), (304, 0), "{path}");
     }
-    for import in ["api.js", "form.js", "stage.js", "recent.js"] {
+    for import in ["api.js", "form.js", "stage.js", "recent.js", "taken.js"] {
         let answer = server.get(&format!("/page/{import}"));
         assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
     }

@@ -22,6 +22,14 @@ export function onKeyWanted(ask) {
 export const hasKey = () => sessionStorage.getItem(STORED) !== null;
 export const keepKey = (key) => sessionStorage.setItem(STORED, key);
 
+/**
+ * JSON as the server writes it. Seeds may have more digits than numbers keep here: those are texts
+ * here, and numbers again in what `post` sends. Inside of a text the quotes would be escaped.
+ */
+const parse = (json) => JSON.parse(json.replace(/"((?:variation_)?seed)":\s*(\d{16,})/g, '"$1":"$2"'));
+const written = (body) =>
+  JSON.stringify(body).replace(/"((?:variation_)?seed)":"(\d+)"/g, '"$1":$2');
+
 /** The answer to a request that went well. */
 export async function call(path, options = {}) {
   for (;;) {
@@ -44,21 +52,47 @@ export async function call(path, options = {}) {
   }
 }
 
-export const get = async (path) => (await call(path)).json();
+/** What an answer says. */
+export const read = async (answer) => parse(await answer.text());
+export const get = async (path) => read(await call(path));
 
 export async function post(path, body, headers = {}) {
   const options = { method: "POST", headers };
   if (body !== undefined) {
-    options.body = JSON.stringify(body);
+    options.body = written(body);
     options.headers = { "Content-Type": "application/json", ...headers };
   }
-  return (await call(path, options)).json();
+  return read(await call(path, options));
 }
 
-/** An address that an image element can show: elements send no key. */
-export async function shown(path) {
-  if (!hasKey()) return path;
-  return URL.createObjectURL(await (await call(path)).blob());
+/** An address of what a path leads to, in memory until it is revoked. */
+export const fetched = async (path) => URL.createObjectURL(await (await call(path)).blob());
+
+/** What image elements are to show. */
+const wanted = new WeakMap();
+
+/** Lets an image element show what a path leads to: elements send no key. */
+export async function show(picture, path) {
+  wanted.set(picture, path);
+  const address = hasKey() ? await fetched(path) : path;
+  if (wanted.get(picture) !== path) {
+    if (address !== path) URL.revokeObjectURL(address);
+    return;
+  }
+  release(picture);
+  picture.src = address;
+}
+
+/** Lets it show nothing. */
+export function clear(picture) {
+  wanted.delete(picture);
+  release(picture);
+  picture.removeAttribute("src");
+}
+
+/** Gives back the memory of what it was loaded from. */
+export function release(picture) {
+  if (picture.src.startsWith("blob:")) URL.revokeObjectURL(picture.src);
 }
 
 /** Calls `told` with each event of a job until it says that there will be no more. */
@@ -71,7 +105,7 @@ export async function follow(path, told, signal) {
       if (answer.status === 204) return;
       for await (const event of events(answer.body)) {
         last = event.id ?? last;
-        if (told(event.name, JSON.parse(event.data))) return;
+        if (told(event.name, parse(event.data))) return;
       }
     } catch (error) {
       if (signal.aborted) return;

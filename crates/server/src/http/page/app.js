@@ -1,16 +1,16 @@
 // What the page does when something is typed, pressed, dropped or pasted.
 
-import { call, get, hasKey, keepKey, onKeyWanted, post, Problem } from "./api.js";
-import { $, loadModels, request, showError, startFrom, use } from "./form.js";
+import { call, get, hasKey, keepKey, onKeyWanted, post, Problem, read } from "./api.js";
+import { $, isTouched, loadModels, request, showError, startFrom, toPrompt, use } from "./form.js";
 import { add, loadRecent, more } from "./recent.js";
 import { forget, left, say, stop, watch } from "./stage.js";
 
 const actions = {
-  use: (plan) => useSettings({ ...plan, origin: "diffusion-server" }),
+  use: (plan) => useSettings({ ...plan, ...plan.text, origin: "diffusion-server" }),
   start: async (image) => {
     const answer = await call(image.url);
     startFrom(await dataUrl(await answer.blob()));
-    $("prompt").focus();
+    toPrompt();
   },
 };
 
@@ -26,7 +26,7 @@ async function attempt(work) {
 
 function useSettings(settings) {
   const missing = use(settings);
-  if (missing.length > 0) $("error").textContent = `Not here: ${missing.join(", ")}.`;
+  if (missing.length > 0) $("error").textContent = `Not taken over: ${missing.join("; ")}.`;
 }
 
 const dataUrl = (blob) => new Promise((done, failed) => {
@@ -45,11 +45,11 @@ async function take(file) {
   }
   const url = await dataUrl(file);
   startFrom(url);
-  $("prompt").focus();
+  toPrompt();
   if (!["image/png", "image/jpeg", "image/webp"].includes(file.type)) return;
   const options = { method: "POST", headers: { "Content-Type": file.type }, body: file };
   // What cannot be read here will be refused in words when it is used.
-  const info = await call("/api/v1/png-info", options).then((a) => a.json()).catch(() => ({}));
+  const info = await call("/api/v1/png-info", options).then(read).catch(() => ({}));
   if (!info.origin) return;
   const names = { "diffusion-server": "this server", automatic1111: "the web UI of AUTOMATIC1111",
     comfyui: "ComfyUI", invokeai: "InvokeAI" };
@@ -105,7 +105,7 @@ $("unchoose").addEventListener("click", () => {
 });
 $("offer-no").addEventListener("click", () => {
   $("offer").hidden = true;
-  $("prompt").focus();
+  toPrompt();
 });
 
 const hasFile = (event) => event.dataTransfer?.types.includes("Files");
@@ -130,8 +130,8 @@ addEventListener("paste", (event) => {
 });
 
 // Keys
-onKeyWanted((wasRefused) => new Promise((done) => {
-  $("key-error").textContent = wasRefused ? "The server does not know this key, or no longer." : "";
+function enterKey(problem, kept) {
+  $("key-error").textContent = problem;
   if (!$("key").open) $("key").showModal();
   $("key-form").onsubmit = (event) => {
     event.preventDefault();
@@ -142,27 +142,25 @@ onKeyWanted((wasRefused) => new Promise((done) => {
       return;
     }
     keepKey(key);
+    kept();
+  };
+}
+onKeyWanted((wasRefused) => new Promise((done) => {
+  enterKey(wasRefused ? "The server does not know this key, or no longer." : "", () => {
     $("key").close();
     $("key-open").hidden = false;
     done();
-  };
+  });
 }));
 // Without a key nothing here works.
 $("key").addEventListener("cancel", (event) => { if (!hasKey()) event.preventDefault(); });
 $("key-open").hidden = !hasKey();
-$("key-open").addEventListener("click", () => {
-  $("key-error").textContent = "";
-  $("key-form").onsubmit = (event) => {
-    event.preventDefault();
-    keepKey($("key-value").value.trim());
-    location.reload();
-  };
-  $("key").showModal();
-});
+$("key-open").addEventListener("click", () => enterKey("", () => location.reload()));
 
 $("older").addEventListener("click", () => attempt(() => more(actions)));
 
 // The beginning
+if (!isTouched) $("prompt").focus();
 attempt(async () => {
   await loadModels();
   await loadRecent(actions);

@@ -1,16 +1,23 @@
 // What is asked: the fields, the picture to start from, and what is wrong with them.
 
 import { get } from "./api.js";
+import { notTaken, withoutNetworks } from "./taken.js";
 
 export const $ = (id) => document.getElementById(id);
 
 const FIELDS = ["prompt", "negative_prompt", "model", "width", "height", "steps", "guidance", "seed",
-  "scheduler", "strength", "init_image"];
+  "scheduler", "syntax", "clip_skip", "variation_seed", "variation_strength", "resize", "strength",
+  "init_image"];
 /** Fields of the API that stand in one of ours. */
 const ALIASES = { "models[0]": "model", models: "model", "images[0]": "init_image", images: "init_image",
   "prompts[0]": "prompt", prompts: "prompt" };
 
+/** The largest seed. */
+const LAST_SEED = 2n ** 64n - 1n;
+
 let picture = null;
+/** A strength that the slider cannot stand at. */
+let exactStrength = null;
 let models = [];
 
 /** Fills in the models that can be used. */
@@ -40,19 +47,30 @@ export function request() {
   if ($("model").value) body.model = $("model").value;
   if ($("negative_prompt").value.trim()) body.negative_prompt = $("negative_prompt").value.trim();
   if ($("scheduler").value) body.scheduler = $("scheduler").value;
-  for (const name of ["width", "height", "steps", "guidance"]) {
+  for (const name of ["width", "height", "steps", "guidance", "clip_skip", "variation_strength"]) {
     const field = $(name);
     if (field.validity.badInput) return refuse(name, "This is not a number.");
     if (field.value === "") continue;
     body[name] = Number(field.value);
-    if (name !== "guidance" && !Number.isInteger(body[name])) return refuse(name, "A whole number is needed.");
+    if (!["guidance", "variation_strength"].includes(name) && !Number.isInteger(body[name])) return refuse(name, "A whole number is needed.");
   }
-  const seed = $("seed").value.trim();
-  if (seed && !/^\d{1,16}$/.test(seed)) return refuse("seed", "A whole number from 0 is needed, or nothing.");
-  if (seed) body.seed = Number(seed);
+  for (const name of ["seed", "variation_seed"]) {
+    const seed = $(name).value.trim();
+    if (!seed) continue;
+    if (!/^\d{1,20}$/.test(seed) || BigInt(seed) > LAST_SEED) {
+      return refuse(name, `A whole number from 0 to ${LAST_SEED} is needed, or nothing.`);
+    }
+    body[name] = String(BigInt(seed));
+  }
+  const hasVariation = body.variation_seed !== undefined;
+  if (hasVariation !== (body.variation_strength !== undefined)) {
+    return refuse(hasVariation ? "variation_strength" : "variation_seed", "Seed and part go together.");
+  }
+  if ($("syntax").value !== "plain") body.syntax = $("syntax").value;
   if (picture) {
     body.init_image = picture;
-    body.strength = Number($("strength").value);
+    body.strength = exactStrength ?? Number($("strength").value);
+    if ($("resize").value !== "stretch") body.resize = $("resize").value;
   }
   return body;
 }
@@ -85,12 +103,19 @@ export function clearErrors() {
   $("choose").removeAttribute("aria-invalid");
 }
 
+/** Whether what is focused raises a keyboard. */
+export const isTouched = matchMedia("(pointer: coarse)").matches;
+
+/** Goes to the prompt, unless that raises a keyboard. */
+export const toPrompt = () => $(isTouched ? "make" : "prompt").focus({ preventScroll: isTouched });
+
 /** Starts from this picture, a data URL; from none if null. */
 export function startFrom(url) {
   picture = url;
   $("chosen").hidden = url === null;
   $("choose").hidden = url !== null;
   if (url !== null) $("chosen-picture").src = url;
+  $("resize-field").hidden = url === null;
   $("init_image-error").textContent = "";
   showSize();
 }
@@ -99,33 +124,44 @@ export function startFrom(url) {
 export function use(settings) {
   clearErrors();
   const missing = [];
-  // Numbers as long as some programs' seeds do not survive the way here.
-  const isExact = !settings.seed || Number.isSafeInteger(settings.seed);
-  if (!isExact) missing.push("a seed of so many digits");
-  settings = { ...settings, seed: isExact ? settings.seed : null };
-  for (const name of ["prompt", "negative_prompt", "width", "height", "steps", "guidance", "seed", "scheduler"]) {
-    $(name).value = settings[name] ?? "";
-  }
+  const isOurs = settings.origin === "diffusion-server";
+  const prompt = (text) => (isOurs ? text ?? "" : withoutNetworks(text ?? ""));
+  const values = {
+    ...settings,
+    prompt: prompt(settings.prompt),
+    negative_prompt: prompt(settings.negative_prompt),
+    syntax: settings.syntax ?? "plain",
+    variation_seed: settings.variation?.seed,
+    variation_strength: settings.variation?.strength,
+    resize: (settings.record ?? settings).resize ?? "stretch",
+  };
+  const names = FIELDS.filter((name) => !["model", "strength", "init_image"].includes(name));
+  for (const name of names) $(name).value = values[name] ?? "";
   if (settings.model) {
     const known = models.find((model) => model.name === settings.model);
     if (known) $("model").value = known.name;
     else missing.push(`the model ${settings.model}`);
   }
-  if (settings.sampler && !settings.scheduler && settings.origin !== "diffusion-server") {
-    missing.push(`the sampler ${settings.sampler}`);
+  if (settings.sampler && !settings.scheduler && !isOurs) missing.push(`the sampler ${settings.sampler}`);
+  if (settings.strength) {
+    exactStrength = settings.strength;
+    $("strength").value = settings.strength;
+    showStrength();
   }
-  if (settings.input ?? settings.record?.input) missing.push("the picture that it started from");
-  if (settings.strength) $("strength").value = settings.strength;
-  $("strength-shown").textContent = Number($("strength").value);
   $("more").open = true;
   showSize();
-  $("prompt").focus();
-  return missing;
+  toPrompt();
+  return [...missing, ...notTaken(settings)];
+}
+
+function showStrength() {
+  $("strength-shown").textContent = exactStrength ?? Number($("strength").value);
 }
 
 $("model").addEventListener("change", showSize);
 $("strength").addEventListener("input", () => {
-  $("strength-shown").textContent = Number($("strength").value);
+  exactStrength = null;
+  showStrength();
 });
 // What is wrong is forgiven as soon as it is changed.
 $("ask").addEventListener("input", ({ target }) => {

@@ -1,10 +1,12 @@
 // Recent pictures, and one of them with how it was made.
 
-import { get, shown } from "./api.js";
+import { clear, get, release, show } from "./api.js";
 import { $ } from "./form.js";
 import { saveLinks } from "./stage.js";
 
 const PAGE = 24;
+/** Pictures that are fetched at the same time. */
+const AT_ONCE = 6;
 let next = null;
 
 /** Lists the newest, in place of what is listed. */
@@ -19,38 +21,50 @@ export async function more(actions) {
   const cursor = next ? `&cursor=${next}` : "";
   const page = await get(`/api/v1/jobs?state=succeeded&limit=${PAGE}${cursor}`);
   next = page.next;
-  for (const job of page.jobs) {
-    for (const image of job.images) $("recent").append(await tile(job, image, actions));
-  }
+  const tiles = page.jobs.flatMap((job) => job.images.map((image) => tile(job, image, actions)));
+  $("recent").append(...tiles.map(({ item }) => item));
   $("older").hidden = next === null;
   $("none").hidden = $("recent").children.length > 0;
+  await load(tiles);
 }
 
 /** Puts a job that has just ended before the others. */
 export async function add(job, actions) {
-  for (const image of [...job.images].reverse()) $("recent").prepend(await tile(job, image, actions));
+  const tiles = job.images.map((image) => tile(job, image, actions));
+  $("recent").prepend(...tiles.map(({ item }) => item));
   $("none").hidden = true;
+  await load(tiles);
 }
 
-async function tile(job, image, actions) {
+async function load(tiles) {
+  const waiting = tiles.values();
+  const some = async () => {
+    for (const { picture, path } of waiting) {
+      // What cannot be had, as it was removed, keeps its text.
+      await show(picture, path).catch(() => {});
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, some));
+}
+
+function tile(job, image, actions) {
   const picture = new Image();
   picture.alt = image.prompt;
-  picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
-  picture.src = await shown(`${image.url}?format=webp&quality=75`);
+  for (const event of ["load", "error"]) picture.addEventListener(event, () => release(picture));
   const button = document.createElement("button");
   button.type = "button";
   button.append(picture);
   button.addEventListener("click", () => open(job, image, actions));
   const item = document.createElement("li");
   item.append(button);
-  return item;
+  return { item, picture, path: `${image.url}?format=webp&quality=75` };
 }
 
 async function open(job, image, actions) {
   const { images } = await get(`/api/v1/jobs/${job.id}/plan`);
   const plan = images[image.index];
   $("shown-title").textContent = image.prompt;
-  $("shown-picture").src = await shown(image.url);
+  await show($("shown-picture"), image.url);
   $("shown-picture").alt = image.prompt;
   const lines = [
     ["Not", plan.negative_prompt],
@@ -60,6 +74,9 @@ async function open(job, image, actions) {
     ["Guidance", plan.guidance],
     ["Seed", plan.seed],
     ["Scheduler", plan.scheduler ?? "the model’s own"],
+    ["Variation", plan.variation && `${plan.variation.strength} of seed ${plan.variation.seed}`],
+    ["Syntax", plan.text?.syntax === "a1111" ? "AUTOMATIC1111" : null],
+    ["Clip skip", plan.text?.clip_skip],
     ["Strength", plan.strength],
     ["Made", new Date(job.finished_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })],
   ];
@@ -79,5 +96,6 @@ async function open(job, image, actions) {
 }
 
 $("shown-close").addEventListener("click", () => $("shown").close());
+$("shown").addEventListener("close", () => clear($("shown-picture")));
 // A click beside the dialog closes it.
 $("shown").addEventListener("click", (event) => { if (event.target === $("shown")) $("shown").close(); });

@@ -1,6 +1,6 @@
 // One job from its making to its picture.
 
-import { follow, hasKey, post, shown } from "./api.js";
+import { clear, fetched, follow, hasKey, post, show } from "./api.js";
 import { $ } from "./form.js";
 
 const STORED = "diffusion-server-job";
@@ -63,7 +63,7 @@ function begin(job) {
   const { width, height } = job.images[0];
   $("frame").style.aspectRatio = `${width} / ${height}`;
   $("picture").hidden = true;
-  $("picture").removeAttribute("src");
+  clear($("picture"));
   $("empty").hidden = false;
   $("empty").textContent = "";
   $("progress").hidden = false;
@@ -106,7 +106,7 @@ async function end(job) {
     say(`${$("empty").textContent} ${image.error ?? ""}`);
     return;
   }
-  picture.src = await shown(image.url);
+  await show(picture, image.url);
   await picture.decode().catch(() => {});
   picture.alt = image.prompt;
   picture.classList.remove("forming");
@@ -120,7 +120,7 @@ async function end(job) {
 /** Links send no key: what is saved is fetched first. */
 async function saveWithKey(link) {
   const address = link.getAttribute("href");
-  link.href = await shown(address);
+  link.href = await fetched(address);
   link.click();
   URL.revokeObjectURL(link.href);
   link.href = address;

@@ -89,6 +89,9 @@ fn info(graph: &Graph) -> Option<Info> {
 /// Inputs that name a file of weights.
 const CHECKPOINTS: [&str; 2] = ["ckpt_name", "unet_name"];
 
+/// Samplers among which the first is looked for.
+const MOST_SAMPLERS: usize = 64;
+
 /// The sampler that no other sampler comes before; the others refine what it made.
 fn first_sampler(graph: &Graph) -> Option<&Node> {
     let is_sampler =
@@ -98,7 +101,7 @@ fn first_sampler(graph: &Graph) -> Option<&Node> {
         let inputs = ["latent_image", "latent", "samples", "image", "pixels"];
         graph.find(node, &inputs, is_sampler).is_none()
     };
-    samplers().find(is_first).or_else(|| samplers().next())
+    samplers().take(MOST_SAMPLERS).find(is_first).or_else(|| samplers().next())
 }
 
 /// The text behind a conditioning.
@@ -235,6 +238,26 @@ mod tests {
         }
         let info = of(&Value::Object(nodes)).unwrap();
         assert_eq!((info.seed, info.prompt), (None, None));
+
+        // Many samplers at the end of one long way, none of which is the first.
+        let mut nodes = serde_json::Map::new();
+        let sampler = |from: u32| {
+            json!({"class_type": "KSampler", "inputs": {
+                "seed": 1, "steps": 2, "latent_image": [from.to_string(), 0]
+            }})
+        };
+        for i in 0..190 {
+            let from = (i + 1).to_string();
+            nodes.insert(
+                i.to_string(),
+                json!({"class_type": "Way", "inputs": {"samples": [from, 0]}}),
+            );
+        }
+        nodes.insert("190".into(), sampler(190));
+        for i in 1000..20_000 {
+            nodes.insert(i.to_string(), sampler(0));
+        }
+        assert_eq!(of(&Value::Object(nodes)).unwrap().steps, Some(2));
         assert!(started.elapsed() < Duration::from_secs(20));
     }
 
