@@ -3,6 +3,10 @@
 //! Reference: diffusers' `StableDiffusionInpaintPipeline` with a UNet of four channels. The whole
 //! latent is denoised; after each evaluation the kept part gives way to the initial latent at the
 //! noise level that comes next, and after the last to the initial latent itself.
+//!
+//! The reference looks at one pixel of a mask for each point of the latent, the one at its upper
+//! left, so that it loses or moves what is thin. Here a point is repainted where any of its pixels
+//! is. Both are the same for masks of whole squares, one for each point.
 
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -19,8 +23,8 @@ const REPAINTED: u8 = 128;
 pub struct Initial {
     /// A picture of the plan's size.
     pub image: RgbImage,
-    /// For inpainting, of the same size: what is 128 or more is repainted, the rest is kept. A
-    /// point of the latent follows the pixel at its upper left.
+    /// For inpainting, of the same size: what is 128 or more is repainted, the rest is kept, but
+    /// for what shares a point of the latent with it.
     pub mask: Option<GrayImage>,
 }
 
@@ -79,13 +83,16 @@ impl Kept {
         clean: Vec<f32>,
         noise: Vec<f32>,
     ) -> Result<Self> {
-        let rows = mask.rows().step_by(scale);
-        let repainted: Vec<bool> =
-            rows.flat_map(|row| row.step_by(scale).map(|pixel| pixel.0[0] >= REPAINTED)).collect();
+        let (across, down) = (mask.width() as usize / scale, mask.height() as usize / scale);
+        let mut repainted = vec![false; across * down];
+        for (x, y, level) in mask.enumerate_pixels() {
+            if level.0[0] >= REPAINTED {
+                repainted[y as usize / scale * across + x as usize / scale] = true;
+            }
+        }
         if !repainted.contains(&true) {
             return Err(Error::Invalid(format!(
-                "the mask leaves nothing to repaint: white parts are to be larger than \
-                 {scale}×{scale} pixels"
+                "the mask leaves nothing to repaint: no pixel of it is {REPAINTED} or more"
             )));
         }
         Ok(Self { repainted, clean, noise })
@@ -154,21 +161,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_follows_the_pixel_at_its_upper_left() {
-        let mask =
-            GrayImage::from_fn(24, 16, |x, y| Luma([[127, 128][((x, y) == (8, 8)) as usize]]));
-        let kept = Kept::new(&mask, 8, vec![1.0; 12], vec![2.0; 12]).unwrap();
-        assert_eq!(kept.repainted, [false, false, false, false, true, false]);
-        let mut latent = vec![3.0; 12];
-        kept.keep(&kept.clean, &mut latent);
-        let plane = [1.0, 1.0, 1.0, 1.0, 3.0, 1.0];
-        assert_eq!(latent, [plane, plane].concat());
-        assert!(kept.fits(12, 6) && !kept.fits(6, 6) && !kept.fits(12, 3));
+    fn a_point_with_any_pixel_to_repaint_is_repainted() {
+        for place in [(8, 8), (15, 8), (8, 15), (15, 15), (11, 13)] {
+            let mask = GrayImage::from_fn(24, 16, |x, y| Luma([127 + u8::from((x, y) == place)]));
+            let kept = Kept::new(&mask, 8, vec![1.0; 12], vec![2.0; 12]).unwrap();
+            assert_eq!(kept.repainted, [false, false, false, false, true, false]);
+            let mut latent = vec![3.0; 12];
+            kept.keep(&kept.clean, &mut latent);
+            let plane = [1.0, 1.0, 1.0, 1.0, 3.0, 1.0];
+            assert_eq!(latent, [plane, plane].concat());
+            assert!(kept.fits(12, 6) && !kept.fits(6, 6) && !kept.fits(12, 3));
+        }
     }
 
     #[test]
-    fn a_mask_that_keeps_every_point_is_refused() {
-        let mask = GrayImage::from_fn(16, 16, |x, y| Luma([255 * (x % 8 + y % 8).min(1) as u8]));
+    fn a_mask_that_keeps_all_is_refused() {
+        let mask = GrayImage::from_pixel(16, 16, Luma([127]));
         let error = Kept::new(&mask, 8, vec![0.0; 4], vec![0.0; 4]).unwrap_err();
         assert!(error.to_string().contains("nothing to repaint"), "{error}");
     }

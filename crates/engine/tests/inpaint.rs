@@ -93,13 +93,15 @@ fn model() -> &'static Model {
     MODEL.get_or_init(|| open(&goldens().join("tiny-sd1")))
 }
 
-/// A picture and a mask of the goldens.
+/// A picture and a mask of the goldens, of which the reference sees the pixels at the upper left of
+/// the latent's points alone.
 fn initial(goldens: &Goldens, size: &str) -> Initial {
     let (width, height) = size.split_once('x').unwrap();
     let (width, height) = (width.parse().unwrap(), height.parse().unwrap());
     let image = RgbImage::from_raw(width, height, goldens.bytes(&format!("init.{size}"))).unwrap();
     let mask = GrayImage::from_raw(width, height, goldens.bytes(&format!("mask.{size}"))).unwrap();
-    Initial { image, mask: Some(mask) }
+    let seen = |x: u32, y: u32| *mask.get_pixel(x / 8 * 8, y / 8 * 8);
+    Initial { image, mask: Some(GrayImage::from_fn(width, height, seen)) }
 }
 
 fn square() -> Initial {

@@ -43,7 +43,7 @@ fn over_white(value: u8, alpha: u8) -> u8 {
 }
 
 /// The high byte of a 16-bit sample.
-fn high(value: u16) -> u8 {
+pub(super) fn high(value: u16) -> u8 {
     (value >> 8) as u8
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use diffusion_engine::images::{Limits, RgbImage, decode, fit, read_file};
+use diffusion_engine::images::{Limits, RgbImage, decode, decode_mask, fit, read_file};
 use diffusion_engine::{
     Initial, Model, Plan, PromptSyntax, SchedulerKind, TextOptions, Variation, generate,
 };
@@ -137,8 +137,9 @@ pub(super) struct Generate {
 /// The part of the picture that is repainted.
 #[derive(Debug, Args)]
 struct MaskArgs {
-    /// Repaint only what is white in this picture, which is brought to the size of --init-image;
-    /// what is black stays as it is
+    /// Repaint only what is white in this picture, or what is opaque in one that has transparent
+    /// parts; what is black, or transparent, stays as it is. It is brought to the size of
+    /// --init-image
     #[arg(long, value_name = "FILE", requires = "init_image")]
     mask: Option<PathBuf>,
 
@@ -182,13 +183,16 @@ impl MaskArgs {
             fill: self.mask_fill.unwrap_or(base.fill),
             only_masked: self.mask_padding.or(base.only_masked),
         };
-        let (mask, picture) = read(path)?;
+        let (mask, picture) = read(path, decode_mask)?;
         Ok(Some((mask, StoredMask { picture, inpaint })))
     }
 }
 
 /// A picture, and the SHA-256 of its file.
-fn read(path: &Path) -> anyhow::Result<(RgbImage, String)> {
+fn read(
+    path: &Path,
+    decode: fn(&[u8], &Limits) -> diffusion_engine::Result<RgbImage>,
+) -> anyhow::Result<(RgbImage, String)> {
     let bytes = read_file(path, &Limits::default())?;
     let picture = decode(&bytes, &Limits::default());
     Ok((picture.with_context(|| path.display().to_string())?, sha256(&bytes)))
@@ -207,7 +211,8 @@ impl Generate {
         };
         let runtime = self.machine.runtime_in(again.precision())?;
         let model = Model::open(&runtime, &known.source)?;
-        let (picture, input) = self.init_image.as_deref().map(read).transpose()?.unzip();
+        let (picture, input) =
+            self.init_image.as_deref().map(|path| read(path, decode)).transpose()?.unzip();
         let base = again.base(picture.is_some(), self.repaint.mask.is_some())?;
         let resize = self.resize.unwrap_or(base.resize);
         let mask = self.repaint.read(base.inpaint)?;

@@ -8,11 +8,10 @@ mod mask;
 mod masked;
 mod placement;
 
-use diffusion_engine::images::{GrayImage, Limits, RgbImage, decode};
+use diffusion_engine::images::{GrayImage, Limits, RgbImage, decode, decode_mask};
 use diffusion_engine::{Error, Initial, Result};
 use diffusion_jobs::request::{Fill, Inpaint, Resize};
 
-pub(crate) use self::mask::repaints;
 use self::placement::Area;
 pub(crate) use self::placement::Placement;
 
@@ -53,7 +52,10 @@ impl Canvas {
         let Some((mask, inpaint)) = mask else {
             return Ok(Self { picture, placement, masked: None });
         };
-        let soft = mask::soft(mask, picture.dimensions(), inpaint)?;
+        let sharp = mask::sharp(mask, inpaint.invert);
+        check(&sharp, inpaint, &placement, picture.dimensions())
+            .map_err(|why| Error::Invalid(format!("the mask: {why}")))?;
+        let soft = mask::soft(&sharp, picture.dimensions(), inpaint)?;
         let mut only = None;
         if let Some(padding) = inpaint.only_masked {
             let Some(area) = masked::around(&soft, padding, size) else {
@@ -80,7 +82,7 @@ impl Canvas {
         match mask {
             None => Self::new(picture, None, resize, size),
             Some((mask, inpaint)) => {
-                let mask = decode(mask, &limits)?;
+                let mask = decode_mask(mask, &limits)?;
                 Self::new(picture, Some((&mask, inpaint)), resize, size)
             }
         }
@@ -122,6 +124,37 @@ impl Canvas {
             }
         }
     }
+}
+
+/// Checks that a mask leaves something to repaint, before anything is drawn; where it passes,
+/// [`Canvas::new`] and the engine find something.
+///
+/// # Errors
+/// Why there is nothing.
+pub(crate) fn check_mask(
+    mask: &RgbImage,
+    inpaint: Inpaint,
+    resize: Resize,
+    picture: (u32, u32),
+    size: (u32, u32),
+) -> Result<(), String> {
+    let placement = Placement::new(resize, picture, size);
+    check(&mask::sharp(mask, inpaint.invert), inpaint, &placement, picture)
+}
+
+/// As [`check_mask`].
+fn check(
+    sharp: &GrayImage,
+    inpaint: Inpaint,
+    placement: &Placement,
+    picture: (u32, u32),
+) -> Result<(), String> {
+    let drawn = match inpaint.only_masked {
+        // Wherever that is.
+        Some(_) => Area::whole(picture),
+        None => placement.part(),
+    };
+    mask::check(sharp, inpaint.invert, picture, drawn)
 }
 
 /// Lays a drawing of this area over the image, through the image's mask.

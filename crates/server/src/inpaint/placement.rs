@@ -4,6 +4,8 @@ use diffusion_engine::Result;
 use diffusion_engine::images::{GrayImage, RgbImage, resize};
 use diffusion_jobs::request::Resize;
 
+use super::mask::resized;
+
 /// A part of a picture, in pixels; never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Area {
@@ -81,13 +83,21 @@ impl Placement {
         Ok(self.drawn_out(resize(&part, self.to.width, self.to.height)?))
     }
 
-    /// As [`Placement::apply`], for a mask.
+    /// As [`Placement::apply`], for a mask, of which no part that is repainted is lost.
     pub(super) fn apply_to_mask(&self, mask: &GrayImage) -> Result<GrayImage> {
-        let (width, height) = mask.dimensions();
-        let grey = RgbImage::from_fn(width, height, |x, y| [mask.get_pixel(x, y).0[0]; 3].into());
-        let grey = self.apply(&grey)?;
-        let (width, height) = self.size;
-        Ok(GrayImage::from_fn(width, height, |x, y| [grey.get_pixel(x, y).0[0]].into()))
+        let Area { left, top, width, height } = self.from;
+        let part = |x, y| *mask.get_pixel(left + x, top + y);
+        let resized = resized(&GrayImage::from_fn(width, height, part), self.to.size())?;
+        let Area { left, top, width, height } = self.to;
+        Ok(GrayImage::from_fn(self.size.0, self.size.1, |x, y| {
+            let (x, y) = (x.clamp(left, left + width - 1), y.clamp(top, top + height - 1));
+            *resized.get_pixel(x - left, y - top)
+        }))
+    }
+
+    /// The part of the picture that comes to the size.
+    pub(super) fn part(&self) -> Area {
+        self.from
     }
 
     /// Brings what came to the size back to the size of the part that it came from.
@@ -158,7 +168,9 @@ mod tests {
             let mask = GrayImage::from_fn(20, 10, |x, y| [picture.get_pixel(x, y).0[0]].into());
             let (mask, picture) =
                 (placement.apply_to_mask(&mask).unwrap(), placement.apply(&picture).unwrap());
-            assert!(mask.pixels().zip(picture.pixels()).all(|(m, p)| m.0[0] == p.0[0]));
+            // But for what is to be repainted still.
+            let pairs = mask.pixels().zip(picture.pixels()).map(|(m, p)| (m.0[0], p.0[0]));
+            assert!(pairs.into_iter().all(|(m, p)| m == p || m == 128 && p < 128));
         }
     }
 

@@ -146,12 +146,20 @@ proptest! {
         });
         let inpaint = Inpaint { invert, blur, fill, only_masked };
         let picture = picture(of_picture.0, of_picture.1);
-        let Ok(canvas) = Canvas::new(picture.clone(), Some((&dot, inpaint)), resize, size) else {
+        let checked = check_mask(&dot, inpaint, resize, of_picture, size);
+        let canvas = Canvas::new(picture.clone(), Some((&dot, inpaint)), resize, size);
+        prop_assert_eq!(canvas.is_ok(), checked.is_ok());
+        let Ok(canvas) = canvas else {
+            // What is to be repainted lies where the picture is cropped, or is not there.
+            let cropped = resize == Resize::Crop && only_masked.is_none();
+            prop_assert!(cropped || invert && of_mask == (1, 1), "{:?}", checked);
             return Ok(());
         };
         let initial = canvas.initial().unwrap();
         prop_assert_eq!(initial.image.dimensions(), size);
-        prop_assert_eq!(initial.mask.unwrap().dimensions(), size);
+        let mask = initial.mask.unwrap();
+        prop_assert_eq!(mask.dimensions(), size);
+        prop_assert!(mask.iter().any(|level| *level >= 128), "the engine has nothing to repaint");
         let drawn = RgbImage::from_pixel(size.0, size.1, [9; 3].into());
         let image = canvas.finish(drawn).unwrap();
         let expected = if only_masked.is_some() { of_picture } else { size };

@@ -28,6 +28,8 @@ pub(super) struct Drawn {
     pub(super) folder: Option<PathBuf>,
     pub(super) input: Option<String>,
     pub(super) input_path: Option<String>,
+    /// Width and height of the picture.
+    pub(super) input_size: Option<(u32, u32)>,
     /// What its file name is made of.
     pub(super) name: String,
     pub(super) plan: Plan,
@@ -148,6 +150,7 @@ fn image(
         folder: model.folder.clone(),
         input: picture.map(|picture| picture.sha256.clone()),
         input_path: picture.and_then(|picture| picture.path.clone()),
+        input_size: picture.map(|picture| picture.size),
         name,
         plan,
     };

@@ -5,11 +5,12 @@ mod images;
 mod models;
 mod pictures;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use diffusion_engine::{Plan, Runtime, Variation};
-use diffusion_jobs::request::{Kind, Syntax};
+use diffusion_jobs::request::{Kind, Mask, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use serde_json::json;
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use self::pictures::{Seen, Stored};
 use crate::batch::{output_names, random_seed};
 use crate::config::Config;
 use crate::dataset::Pictures;
+use crate::inpaint::check_mask;
 use crate::plan::{ImagePlan, StoredMask};
 
 /// What resolving looks up.
@@ -66,10 +68,11 @@ impl Resolver {
         request.check()?;
         let models = self.models(request).await?;
         let inputs = self.inputs(request).await?;
-        let mask = match &request.mask {
+        let (mask, masking) = match &request.mask {
             Some(mask) => Some(self.mask(mask).await?),
             None => None,
-        };
+        }
+        .unzip();
         let seed = request.seed.unwrap_or_else(|| u64::from(random_seed()));
         let (asked, pictures, engine) = (request.clone(), inputs.clone(), self.engine.clone());
         let images = aside(move || {
@@ -79,6 +82,16 @@ impl Resolver {
             };
             for (model, image) in &images {
                 check(&engine, model, &image.plan)?;
+            }
+            if let (Some(Mask { inpaint, .. }), Some(mask)) = (&asked.mask, &masking) {
+                let sizes = images.iter().filter_map(|(_, image)| {
+                    Some((image.input_size?, (image.plan.width, image.plan.height)))
+                });
+                // Images of one size have the same left of the mask.
+                for (picture, size) in sizes.collect::<HashSet<_>>() {
+                    check_mask(mask, *inpaint, asked.resize, picture, size)
+                        .map_err(|why| Error::field("mask", why))?;
+                }
             }
             Ok::<_, Error>(images)
         });

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use diffusion_engine::images::{Limits, decode};
+use diffusion_engine::images::{Limits, RgbImage, decode, decode_mask};
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::{Input, Kind, Mask};
 use diffusion_jobs::{Error, Request};
@@ -15,7 +15,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::images::few;
 use super::{Resolver, Result, aside};
 use crate::dataset::{self, Picture};
-use crate::inpaint::repaints;
 use crate::plan::StoredMask;
 
 /// A picture to start from, stored.
@@ -143,22 +142,13 @@ impl Resolver {
         })
     }
 
-    /// The part that is repainted, its picture stored.
-    pub(super) async fn mask(&self, mask: &Mask) -> Result<StoredMask> {
+    /// The part that is repainted: its picture stored, and decoded.
+    pub(super) async fn mask(&self, mask: &Mask) -> Result<(StoredMask, RgbImage)> {
         let stored = self.one(&mask.picture, "mask").await?;
-        let picture = self.artifacts.get(FileKind::Input, &stored.sha256).await?;
-        let invert = mask.inpaint.invert;
-        let seen = aside(move || {
-            decode(&picture, &Limits::default()).is_ok_and(|mask| repaints(&mask, invert))
-        });
-        if !seen.await? {
-            let (kept, repainted) = if invert { ("white", "black") } else { ("black", "white") };
-            let message = format!(
-                "there is nothing to repaint: it is all {kept}, and {repainted} is repainted"
-            );
-            return Err(Error::field("mask", message));
-        }
-        Ok(StoredMask { picture: stored.sha256, inpaint: mask.inpaint })
+        let encoded = self.artifacts.get(FileKind::Input, &stored.sha256).await?;
+        let decoded = aside(move || decode_mask(&encoded, &Limits::default())).await?;
+        let decoded = decoded.map_err(|error| Error::field("mask", error.to_string()))?;
+        Ok((StoredMask { picture: stored.sha256, inpaint: mask.inpaint }, decoded))
     }
 
     /// Reads a picture of the data set, and stores it; unless that was done, and the file is as it

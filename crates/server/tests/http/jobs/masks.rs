@@ -4,16 +4,16 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
 
 use super::{JOBS, each, made, path, small};
 use crate::support::Server;
 
 /// A picture as a data URL.
-fn url(picture: &RgbImage) -> String {
+fn url(picture: &(impl Into<DynamicImage> + Clone)) -> String {
     let mut png = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).unwrap();
+    picture.clone().into().write_to(&mut Cursor::new(&mut png), ImageFormat::Png).unwrap();
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
 }
 
@@ -133,10 +133,42 @@ fn a_mask_that_cannot_be_used_is_refused() {
         let details = server.post(JOBS, &asked).problem(422);
         assert_eq!(details["field"], field, "{details}");
     }
-    // What no point of the latent sees is told when it comes to it.
-    let dot = mask(64, 64, |x, y| (x, y) == (33, 33));
-    let job = made(&server, &repainted(&before, &dot, json!({})));
-    assert_eq!(job["state"], "failed");
-    let error = job["images"][0]["error"].as_str().unwrap();
-    assert!(error.contains("nothing to repaint"), "{error}");
+    // Cropping leaves nothing of the mask.
+    let (wide, edge) = (picture(128, 64), mask(128, 64, |x, _| x < 16));
+    let cropped = repainted(&wide, &edge, json!({"resize": "crop"}));
+    let details = server.post(JOBS, &cropped).problem(422);
+    assert_eq!(details["field"], "mask");
+    assert!(details["detail"].as_str().unwrap().contains("64×64 pixels from 32, 0"), "{details}");
+    // A mask that is none says so.
+    let mut asked = repainted(&before, &white, json!({}));
+    asked["mask"] = json!("data:image/png;base64,AAAA");
+    let details = server.post(JOBS, &asked).problem(422);
+    assert!(details["detail"].as_str().unwrap().contains("unknown"), "{details}");
+}
+
+#[test]
+fn thin_strokes_and_opaque_ones_are_repainted() {
+    let server = Server::start(&[]);
+    let before = picture(64, 64);
+    let inside = |x: u32, y: u32| (x, y) == (33, 38) || x == 13;
+    let strokes = mask(64, 64, inside);
+    // The same as opaque strokes, whatever their colour.
+    let opaque = RgbaImage::from_fn(64, 64, |x, y| Rgba([0, 9, 0, 255 * u8::from(inside(x, y))]));
+    for mask in [url(&strokes), url(&opaque)] {
+        let mut asked = repainted(&before, &strokes, json!({"mask_fill": "latent-noise"}));
+        asked["mask"] = json!(mask);
+        let after = pixels(&server, &made(&server, &asked));
+        let mut differing = 0;
+        for (x, y, pixel) in after.enumerate_pixels() {
+            let same = pixel == before.get_pixel(x, y);
+            assert!(same || inside(x, y), "{x}, {y}");
+            differing += usize::from(!same);
+        }
+        assert!(differing > 50, "{differing} of 65 pixels were repainted");
+    }
+    // Blurred and reduced, a point is one still.
+    let dot = mask(640, 640, |x, y| (x, y) == (333, 385));
+    let after =
+        pixels(&server, &made(&server, &repainted(&before, &dot, json!({"mask_blur": 4.0}))));
+    assert!(after != before);
 }

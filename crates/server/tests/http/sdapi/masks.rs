@@ -8,10 +8,12 @@ use crate::support::Server;
 
 /// A mask whose right half is white.
 fn right_half(side: u32) -> String {
+    let white = |x| if x >= side / 2 { [255; 3] } else { [0; 3] };
+    encoded(&image::RgbImage::from_fn(side, side, |x, _| image::Rgb(white(x))).into())
+}
+
+fn encoded(mask: &image::DynamicImage) -> String {
     use base64::Engine as _;
-    let mask = image::RgbImage::from_fn(side, side, |x, _| {
-        image::Rgb(if x >= side / 2 { [255; 3] } else { [0; 3] })
-    });
     let mut png = std::io::Cursor::new(Vec::new());
     mask.write_to(&mut png, image::ImageFormat::Png).unwrap();
     base64::prelude::BASE64_STANDARD.encode(png.into_inner())
@@ -80,4 +82,36 @@ fn the_record_tells_how_a_part_was_repainted() {
     let mask = &request["mask"];
     assert_eq!((&mask["blur"], &mask["fill"]), (&json!(6.0), &json!("latent-noise")), "{mask}");
     assert_eq!((&mask["invert"], &mask["only_masked"]), (&json!(false), &json!(16)), "{mask}");
+}
+
+#[test]
+fn of_a_mask_with_transparent_parts_the_opaque_ones_are_repainted() {
+    let server = Server::start(&[]);
+    let colour = [40, 90, 200];
+    for level in [0, 255] {
+        let alpha = |x| if x >= 64 { 129 } else { 128 };
+        let mask = image::RgbaImage::from_fn(128, 128, |x, _| {
+            image::Rgba([level, level, level, alpha(x)])
+        });
+        let body = small(json!({
+            "prompt": "a red flower", "width": 128, "height": 128, "steps": 12,
+            "init_images": [plain(128, 128, colour)], "mask": encoded(&mask.into()),
+            "mask_blur": 2, "denoising_strength": 1.0, "inpaint_full_res": false,
+            "inpainting_fill": 2
+        }));
+        let [kept, painted] = distances(&files(&made(&server, "img2img", &body))[0], colour);
+        assert!(kept < 1.0 && painted > 10.0, "{level}: {kept} {painted}");
+    }
+}
+
+#[test]
+fn a_mask_that_is_too_dark_is_refused_with_its_level() {
+    let server = Server::start(&[]);
+    let grey = image::RgbImage::from_pixel(64, 64, image::Rgb([100; 3]));
+    let body = small(json!({
+        "init_images": [plain(64, 64, [9; 3])], "mask": encoded(&grey.into())
+    }));
+    let answer = server.post("/sdapi/v1/img2img", &body);
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("but 100 at the most"), "{}", answer.text());
 }

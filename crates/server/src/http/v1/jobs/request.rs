@@ -82,9 +82,9 @@ pub(in crate::http) struct NewJob {
     #[serde(default)]
     #[schema(default = "stretch")]
     resize: Option<JobResize>,
-    /// Repaint only a part of the picture: what is white in this picture, which is brought to the
-    /// other's size. An image of the data set, or in base64, as `init_image`. What is kept stays
-    /// pixel for pixel, beyond the softened edge
+    /// Repaint only a part of the picture: what is white in this picture, or what is opaque in one
+    /// that has transparent parts; it is brought to the other's size. An image of the data set, or
+    /// in base64, as `init_image`. What is kept stays pixel for pixel, beyond the softened edge
     #[serde(default)]
     mask: Option<String>,
     /// Pixels of the picture by which the mask's edge is softened: the deviation of a Gaussian blur
