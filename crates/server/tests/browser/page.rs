@@ -201,7 +201,7 @@ fn what_another_program_says_is_asked_for_or_named() {
     choose();
     browser.eval("document.getElementById('offer-use').click()");
     let told = browser.eval("document.getElementById('error').innerText");
-    for words in ["the picture that it started from", "the mask", "LoRA", "settings Tiling"] {
+    for words in ["the picture that it started from", "the mask", "LoRA", "not here: Tiling"] {
         assert!(told.as_str().unwrap().contains(words), "{told}");
     }
     browser.screenshot("desktop-taken");
@@ -210,19 +210,19 @@ fn what_another_program_says_is_asked_for_or_named() {
         browser.eval("document.getElementById('prompt').focus()");
         browser.press("Enter");
         browser.wait("document.getElementById('said').textContent === 'The picture is there.'");
-        server.get("/api/v1/jobs").json()["jobs"][0]["request"].clone()
+        let jobs = server.get("/api/v1/jobs").json();
+        let id = jobs["jobs"][0]["id"].as_str().unwrap();
+        server.get(&format!("/api/v1/jobs/{id}/plan")).json()["images"][0].clone()
     };
-    let request = ask();
+    let plan = ask();
     for (field, value) in [
         ("prompt", json!("a (cat:1.2)")),
-        ("syntax", json!("a1111")),
-        ("clip_skip", json!(2)),
+        ("text", json!({"syntax": "a1111", "clip_skip": 2})),
         ("scheduler", json!("euler-a")),
         ("seed", json!(9_007_199_254_740_993_u64)),
-        ("variation_seed", json!(9_007_199_254_740_995_u64)),
-        ("variation_strength", json!(0.25)),
+        ("variation", json!({"seed": 9_007_199_254_740_995_u64, "strength": 0.25})),
     ] {
-        assert_eq!(request[field], value, "{field}");
+        assert_eq!(plan[field], value, "{field}");
     }
     // What the slider cannot stand at is kept, until it is moved.
     choose();
@@ -231,8 +231,8 @@ fn what_another_program_says_is_asked_for_or_named() {
     assert_eq!(browser.eval(high), true);
     browser.eval("document.getElementById('offer-no').click()");
     set(&browser, "resize", "crop");
-    let request = ask();
-    assert_eq!((&request["strength"], &request["resize"]), (&json!(0.63), &json!("crop")));
+    let plan = ask();
+    assert_eq!((&plan["strength"], &plan["resize"]), (&json!(0.63), &json!("crop")));
 
     // Images of ours are taken over from what is listed, too.
     set(&browser, "syntax", "plain");
@@ -297,11 +297,10 @@ fn pictures_are_dropped_and_pasted() {
 
 #[test]
 fn a_phone_shows_all_of_it_in_its_width() {
-    let Some((_server, browser)) = opened() else { return };
+    let Some((server, browser)) = opened() else { return };
     browser.size(360, 740, true);
     // Nothing that raises a keyboard has the focus.
-    browser.eval("document.activeElement.blur()");
-    browser.eval("location.reload()");
+    browser.open(&format!("http://{}/", server.address()));
     browser.wait("document.querySelectorAll('#model option').length > 0");
     assert_eq!(browser.eval("document.activeElement.tagName"), "BODY");
     let fits = |what: &str| {

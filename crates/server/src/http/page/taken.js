@@ -31,6 +31,6 @@ export function notTaken(settings) {
     isMasked ? "the mask" : "",
     hasNetworks ? "its LoRA or other networks" : "",
     node("controlnet") ? "ControlNet" : "",
-    others.length > 0 ? `the settings ${others.join(", ")}` : "",
+    others.length > 0 ? `what is not here: ${others.join(", ")}` : "",
   ].filter(Boolean);
 }
