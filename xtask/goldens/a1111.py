@@ -21,7 +21,7 @@ LONG = ", ".join(["a castle on a hill", "night sky", "sharp focus"] * 6)
 CASES = [
     ("plain", "a photo of a cat", 1),
     ("empty", "", 1),
-    ("weights", "the (((barn:1.3)) [by] a (river:0.5), moon, (((fog))).", 1),
+    ("weights", "[dim [(lamp:1.8)] on], (wet ((stone)) stair:0.6) by (fern, [moss", 1),
     ("escapes", r"a \(fox\) \[of\] (the\\ (sea:1.4), [rain", 1),
     ("negative", "(a dog:-0.5) and (a cat:0)", 1),
     ("skip", "a (photo) of a cat", 2),

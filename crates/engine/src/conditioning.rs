@@ -53,8 +53,7 @@ impl Plan {
 }
 
 impl ModelInfo {
-    /// Checks how a plan's prompts are to be read, as far as that goes without the tokenizer.
-    pub(crate) fn check_text(&self, plan: &Plan) -> Result<()> {
+    pub(crate) fn check_clip_skip(&self, plan: &Plan) -> Result<()> {
         let layers = self.text.layers;
         if let Some(skip) = plan.text.clip_skip
             && (skip == 0 || skip as usize > layers)
@@ -64,6 +63,11 @@ impl ModelInfo {
             );
             return Err(Error::plan("clip_skip", message));
         }
+        Ok(())
+    }
+
+    /// Reads a plan's prompts, as far as that goes without the tokenizer.
+    pub(crate) fn check_prompts(&self, plan: &Plan) -> Result<()> {
         if plan.text.syntax == PromptSyntax::A1111 {
             let evaluations = self.evaluations(plan)?;
             for (role, text) in plan.prompts(self) {
@@ -106,17 +110,12 @@ impl Model {
     }
 
     /// Keys and values of the plan's texts, a row each.
-    pub(crate) fn condition(
-        &self,
-        plan: &Plan,
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<Conditioned>> {
-        let rows = self.texts(plan, warnings)?;
+    pub(crate) fn condition(&self, plan: &Plan, texts: &[Texts]) -> Result<Vec<Conditioned>> {
         let encode = |texts: &Texts| {
             let meter = self.runtime.meter();
             self.runtime
                 .run(|| Conditioned::new(texts, &self.text, &self.unet, plan.left_out(), meter))
         };
-        rows.iter().map(encode).collect()
+        texts.iter().map(encode).collect()
     }
 }

@@ -130,6 +130,12 @@ impl ModelInfo {
     /// The plan is out of range, its scheduler cannot be built, or a prompt asks for what cannot be
     /// done. How long prompts are is not known without the tokenizer.
     pub fn check(&self, plan: &Plan) -> Result<()> {
+        self.check_numbers(plan)?;
+        self.check_prompts(plan)
+    }
+
+    /// As [`ModelInfo::check`], but for what the prompts say.
+    pub(crate) fn check_numbers(&self, plan: &Plan) -> Result<()> {
         plan.check(self.multiple())?;
         let least = self.least_side();
         for (name, side) in [("width", plan.width), ("height", plan.height)] {
@@ -142,7 +148,7 @@ impl ModelInfo {
         if let Some(strength) = plan.strength {
             begin_index(plan.steps, strength, scheduler.order())?;
         }
-        self.check_text(plan)
+        self.check_clip_skip(plan)
     }
 }
 

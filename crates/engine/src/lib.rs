@@ -30,7 +30,7 @@ pub use error::{Error, Result};
 pub use identity::build_identity;
 pub use info::{Family, ModelInfo};
 pub use inpaint::Initial;
-pub use memory::MemoryPlan;
+pub use memory::{MemoryPlan, TextSize};
 pub use model::Model;
 pub use ops::Precision;
 pub use pipeline::generate;

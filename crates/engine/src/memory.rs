@@ -28,6 +28,30 @@ pub struct MemoryPlan {
     pub threads: u64,
 }
 
+/// How much text a prompt is, in chunks of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TextSize {
+    /// Of the longest of the texts that it changes into; at least 1.
+    pub longest: usize,
+    /// Of all of them; at least as many.
+    pub all: usize,
+}
+
+impl Default for TextSize {
+    /// One text in one chunk.
+    fn default() -> Self {
+        Self { longest: 1, all: 1 }
+    }
+}
+
+impl TextSize {
+    /// What is enough for either.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { longest: self.longest.max(other.longest), all: self.all.max(other.all) }
+    }
+}
+
 impl MemoryPlan {
     /// The peak.
     pub fn total(&self) -> u64 {
@@ -47,16 +71,44 @@ impl Model {
     /// every tensor and every kernel's scratch of the real run. Pixels and latents outside the
     /// networks come on top. A plan whose prompts cannot be read is counted with short ones.
     pub fn memory(&self, plan: &Plan, samples: usize) -> MemoryPlan {
-        let tokens = self.tokenizer.max_length().min(self.text.max_positions());
         let texts = self.texts(plan, &mut Vec::new());
-        let walk = Walk {
-            info: &self.info,
-            text: &self.text,
-            unet: &self.unet,
-            vae: &self.vae,
-            texts: texts.unwrap_or_else(|_| short_texts(&self.info, plan, tokens)),
+        let texts = texts.unwrap_or_else(|_| short_texts(&self.info, plan, self.chunk_tokens()));
+        self.memory_of(plan, samples, &texts)
+    }
+
+    /// As [`Model::memory`], with prompts of this size instead of the plan's.
+    pub fn memory_with(&self, plan: &Plan, samples: usize, size: TextSize) -> MemoryPlan {
+        let chunk = Chunk::plain(vec![0; self.chunk_tokens()]);
+        let sized = |(role, _)| {
+            let mut texts = Texts::single(chunk.clone(), role);
+            texts.chunks =
+                vec![vec![chunk.clone(); size.longest]; size.all.div_ceil(size.longest.max(1))];
+            texts
         };
+        let texts: Vec<_> = plan.prompts(&self.info).into_iter().map(sized).collect();
+        self.memory_of(plan, samples, &texts)
+    }
+
+    /// How long the plan's prompts are.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn text_size(&self, plan: &Plan) -> Result<TextSize> {
+        let sizes = self.texts(plan, &mut Vec::new())?.into_iter().map(|texts| {
+            let longest = texts.chunks.iter().map(Vec::len).max().unwrap_or(1);
+            TextSize { longest, all: texts.chunks.iter().map(Vec::len).sum() }
+        });
+        Ok(sizes.fold(TextSize::default(), TextSize::max))
+    }
+
+    pub(crate) fn memory_of(&self, plan: &Plan, samples: usize, texts: &[Texts]) -> MemoryPlan {
+        let Self { info, text, unet, vae, .. } = self;
+        let walk = Walk { info, text, unet, vae, texts };
         self.runtime.run(|| walk.plan(plan, samples, self.weight_bytes()))
+    }
+
+    fn chunk_tokens(&self) -> usize {
+        self.tokenizer.max_length().min(self.text.max_positions())
     }
 }
 
@@ -77,7 +129,7 @@ impl ModelInfo {
             text: &hollow.text,
             unet: &hollow.unet,
             vae: &hollow.vae,
-            texts: short_texts(self, plan, self.text.max_positions),
+            texts: &short_texts(self, plan, self.text.max_positions),
         };
         Ok(runtime.run(|| walk.plan(plan, samples, weights)))
     }
@@ -90,7 +142,7 @@ struct Walk<'a> {
     unet: &'a UNet,
     vae: &'a Vae,
     /// What conditions each row of a sample.
-    texts: Vec<Texts>,
+    texts: &'a [Texts],
 }
 
 /// The texts of a plan, each as one chunk of `tokens`.

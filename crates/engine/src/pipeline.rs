@@ -13,7 +13,8 @@ use crate::model::Model;
 use crate::models::{Conditioning, Posterior, guidance_embedding};
 use crate::noise::Generator;
 use crate::ops::{Meter, Tensor};
-use crate::plan::{Plan, PromptSyntax};
+use crate::plan::Plan;
+use crate::prompt::Texts;
 use crate::sample::Sample;
 use crate::schedulers::{self, Scheduler, State, begin_index};
 use crate::variation::initial_noise;
@@ -51,13 +52,13 @@ impl Model {
     /// The plan is out of range, needs more memory than is allowed, or `initial` does not fit it
     /// or leaves nothing to repaint.
     pub fn begin(&self, plan: &Plan, initial: Option<&Initial>) -> Result<Sample> {
-        self.check(plan)?;
+        let mut warnings = Vec::new();
+        let texts = self.admit(plan, &mut warnings)?;
         Initial::check(initial, plan)?;
         let scheduler: Arc<dyn Scheduler> =
             schedulers::build(&self.info.scheduler, plan.scheduler, plan.steps)?.into();
         let mut noise = Generator::new(plan.seed);
-        let mut warnings = Vec::new();
-        let conditioning = self.condition(plan, &mut warnings)?;
+        let conditioning = self.condition(plan, &texts)?;
         let planes = self.latent_planes(plan);
         let mut kept = None;
         let (begin, latent) = match (initial, plan.strength) {
@@ -192,20 +193,23 @@ impl Model {
     /// The plan is out of range, its scheduler cannot be built, its prompts cannot be read, or it
     /// needs more memory than is allowed.
     pub fn check(&self, plan: &Plan) -> Result<()> {
-        self.info.check(plan)?;
-        if plan.text.syntax == PromptSyntax::A1111 {
-            self.texts(plan, &mut Vec::new())?;
-        }
+        self.admit(plan, &mut Vec::new()).map(drop)
+    }
+
+    /// As [`Model::check`]; gives the plan's texts, which are read once.
+    pub(crate) fn admit(&self, plan: &Plan, warnings: &mut Vec<String>) -> Result<Vec<Texts>> {
+        self.info.check_numbers(plan)?;
+        let texts = self.texts(plan, warnings)?;
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();
-            let planned = self.memory(plan, 1);
+            let planned = self.memory_of(plan, 1, &texts);
             let needed = weights + planned.threads + planned.activations();
             if needed > limit {
                 return Err(Error::Memory { needed, limit });
             }
         }
-        Ok(())
+        Ok(texts)
     }
 
     /// Values of the plan's latent.

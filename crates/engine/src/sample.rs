@@ -124,7 +124,8 @@ impl Sample {
             return Err(broken("begun on another model, or at another precision"));
         }
         let Saved { plan, latent, state, noise, kept, .. } = saved;
-        model.check(&plan)?;
+        let mut warnings = Vec::new();
+        let texts = model.admit(&plan, &mut warnings)?;
         if latent.len() != model.latent_len(&plan) {
             return Err(broken("its latent does not fit the model"));
         }
@@ -142,8 +143,7 @@ impl Sample {
         if state.step < scheduler.timesteps().len() {
             state.check(&*scheduler, &latent, &latent)?;
         }
-        let mut warnings = Vec::new();
-        let conditioning = model.condition(&plan, &mut warnings)?;
+        let conditioning = model.condition(&plan, &texts)?;
         let model = model.fingerprint;
         Ok(Self {
             plan,

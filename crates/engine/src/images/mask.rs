@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn alpha_is_the_mask_where_anything_is_transparent() {
         let alphas = [0, 1, 128, 129, 255];
-        for color in [0, 255] {
+        for color in [0_u8, 255] {
             let strokes =
                 ImageBuffer::from_fn(5, 1, |x, _| Rgba([color, color, color, alphas[x as usize]]));
             assert_eq!(levels(strokes), [0, 0, 0, 255, 255], "{color}");

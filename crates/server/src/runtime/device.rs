@@ -140,6 +140,9 @@ impl Device {
             group,
             rows: if task.plan.is_guided() { 2 } else { 1 },
         };
+        if self.flights.values().all(|flight| flight.group != group) {
+            self.shelf.shorten(group);
+        }
         self.flights.insert(id, Flight::new(task, group, events));
         self.schedule.add(id, facts);
         if let Some(model) = model {
@@ -147,16 +150,18 @@ impl Device {
         }
     }
 
-    /// Fails a task that its model can never carry out. What it needs of the memory is another
+    /// Fails a task that its model can never carry out, and sees how long its prompts are. What it needs of the memory is another
     /// matter, which the schedule waits for.
     fn check(&mut self, id: TaskId, model: &Model) {
         let Some(flight) = self.flights.get(&id) else { return };
-        let checked = caught(|| match model.check(&flight.task.plan) {
-            Err(Error::Memory { .. }) | Ok(()) => Ok(()),
+        let (plan, group) = (&flight.task.plan, flight.group);
+        let checked = caught(|| match model.check(plan) {
+            Err(Error::Memory { .. }) | Ok(()) => model.text_size(plan),
             Err(error) => Err(error),
         });
-        if let Err(failure) = checked {
-            self.end(id, Outcome::Failed(failure));
+        match checked {
+            Ok(size) => self.shelf.lengthen(group, size),
+            Err(failure) => self.end(id, Outcome::Failed(failure)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use diffusion_engine::{MemoryPlan, Model, Plan, TextOptions};
+use diffusion_engine::{MemoryPlan, Model, Plan, TextOptions, TextSize};
 
 use super::palette::Palette;
 use super::schedule::{Group, ModelId, Sizes};
@@ -18,7 +18,9 @@ pub(super) struct Shelf {
     ids: HashMap<(String, PathBuf), ModelId>,
     /// Memory plans of so many samples of a group. Plans are the same each time, so they outlive
     /// the model's stay in memory.
-    plans: RefCell<HashMap<(Group, usize), MemoryPlan>>,
+    plans: RefCell<HashMap<(Group, usize, TextSize), MemoryPlan>>,
+    /// How long the prompts of a group's tasks are at the most, where any is longer than usual.
+    texts: HashMap<Group, TextSize>,
 }
 
 /// One model.
@@ -78,10 +80,23 @@ impl Shelf {
         self.known[id.0 as usize].palette = colors;
     }
 
+    /// A task of a group has prompts of this size.
+    pub(super) fn lengthen(&mut self, group: Group, size: TextSize) {
+        let texts = self.texts.entry(group).or_default();
+        *texts = texts.max(size);
+    }
+
+    /// A group has no task any more.
+    pub(super) fn shorten(&mut self, group: Group) {
+        self.texts.remove(&group);
+    }
+
     /// What `samples` samples of a group take at the most: with guidance, from image to image.
     /// `None` where the model never was in memory.
     fn plan(&self, group: Group, samples: usize) -> Option<MemoryPlan> {
-        if let Some(plan) = self.plans.borrow().get(&(group, samples)) {
+        let texts = self.texts.get(&group).copied().unwrap_or_default();
+        let key = (group, samples, texts);
+        if let Some(plan) = self.plans.borrow().get(&key) {
             return Some(*plan);
         }
         let plan = Plan {
@@ -98,8 +113,9 @@ impl Shelf {
             variation: None,
             inpaint: None,
         };
-        let planned = self.known(group.model).loaded.as_ref()?.memory(&plan, samples);
-        self.plans.borrow_mut().insert((group, samples), planned);
+        let model = self.known(group.model).loaded.as_ref()?;
+        let planned = model.memory_with(&plan, samples, texts);
+        self.plans.borrow_mut().insert(key, planned);
         Some(planned)
     }
 }

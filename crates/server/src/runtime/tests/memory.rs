@@ -31,6 +31,36 @@ async fn models_take_turns_where_there_is_room_for_one() {
 }
 
 #[tokio::test]
+async fn prompts_that_change_and_run_on_stay_within_the_limit() {
+    // What conditions them is most of what they take.
+    let words: Vec<String> = (0..16).map(|word| format!("{word} BREAK x")).collect();
+    let text = TextOptions { syntax: PromptSyntax::A1111, clip_skip: None };
+    let plan = |i: u32| Plan {
+        prompt: format!("a BREAK [{}]", words.join("|")),
+        steps: 16,
+        width: 64,
+        height: 64,
+        text,
+        ..plan(u64::from(i))
+    };
+    let engine = diffusion_engine::Runtime::new(Options::default()).unwrap();
+    let model = Model::open(&engine, &pocket().source).unwrap();
+    // Each takes as much as several with short prompts.
+    let short = Plan { prompt: "a".into(), ..plan(0) };
+    let (long, short) = (model.memory(&plan(0), 1), model.memory(&short, 1));
+    assert!(long.finish > short.finish);
+    let options = Options { memory_limit: Some(long.total() + (64 << 10)), ..Options::default() };
+    let limit = options.memory_limit.unwrap();
+    let bench = With { options, ..With::default() }.start();
+    let events: Vec<_> = (0..4).map(|i| bench.runtime.submit(task(i, plan(i)))).collect();
+    for events in events {
+        image(events).await;
+    }
+    let used = bench.engine.weights().peak() + bench.engine.meter().peak();
+    assert!(used <= limit, "{used} of {limit}");
+}
+
+#[tokio::test]
 async fn weights_and_activations_share_one_limit() {
     // Just enough for the largest of the tasks alone, with its model.
     let plans: Vec<Plan> =

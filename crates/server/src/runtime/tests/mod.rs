@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use diffusion_engine::images::{GrayImage, RgbImage};
 use diffusion_engine::{
-    Initial, MaskedStart, Model, Options, Plan, SchedulerKind, Source, TextOptions, generate,
+    Initial, MaskedStart, Model, Options, Plan, PromptSyntax, SchedulerKind, Source, TextOptions,
+    generate,
 };
 use uuid::Uuid;
 
