@@ -79,6 +79,26 @@ async fn listed(fresh: &Fresh) {
     assert_eq!(rest.next, None);
     let owned = Filter { owner: Some(owner), state: Some(State::Queued), ..Filter::default() };
     assert_eq!(fresh.database.jobs(&owned, 10).await.unwrap().items.len(), 2);
+    let owned = Filter { state: None, ..owned };
+    assert_eq!(fresh.database.count_jobs(&owned).await.unwrap(), 3);
+    let before = Filter { before: Some(ids[0]), ..owned.clone() };
+    assert_eq!(fresh.database.count_jobs(&before).await.unwrap(), 2);
+    let oldest = fresh.database.oldest_job(&owned).await.unwrap().unwrap();
+    assert_eq!(oldest.id, ids[4]);
+    let request = oldest.request.as_object().unwrap();
+    let (name, value) = request.iter().next().map_or(("", ""), |(name, value)| {
+        (name.as_str(), value.as_str().unwrap_or_default())
+    });
+    assert!(name.is_empty() || !value.contains('\0'));
+    for other in [
+        Filter { dialect: Some("none such".into()), ..Filter::default() },
+        Filter { label: Some("none such".into()), ..Filter::default() },
+        Filter { label: Some("\0".into()), ..Filter::default() },
+    ] {
+        assert_eq!(fresh.database.count_jobs(&other).await.unwrap(), 0);
+        assert!(fresh.database.jobs(&other, 9).await.unwrap().items.is_empty());
+        assert!(fresh.database.oldest_job(&other).await.unwrap().is_none());
+    }
     let kind = Filter { kind: Some("random".into()), ..Filter::default() };
     assert_eq!(fresh.database.jobs(&kind, 10).await.unwrap().items.len(), 0);
 }
