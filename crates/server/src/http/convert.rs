@@ -34,7 +34,8 @@ async fn encoded(png: Bytes, format: Format, quality: u8, with_texts: bool) -> R
     let place = PLACES.acquire().await.map_err(Problem::internal)?;
     let work = move || {
         let _place = place;
-        let texts = if with_texts { read_text(&png).map_err(Problem::internal)? } else { Vec::new() };
+        let texts =
+            if with_texts { read_text(&png).map_err(Problem::internal)? } else { Vec::new() };
         let texts: Vec<_> = texts.iter().map(|(key, text)| (&**key, &**text)).collect();
         let image = decode(&png, &Limits::default()).map_err(Problem::internal)?;
         encode(&image, format, quality, &texts).map(Bytes::from).map_err(|error| {

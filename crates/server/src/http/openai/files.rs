@@ -209,9 +209,8 @@ pub(super) async fn read(
 pub(super) fn origin(OriginalUri(uri): &OriginalUri, headers: &HeaderMap) -> String {
     let first = |name: &str| headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    let host = |text: &str| {
-        text.parse::<Authority>().ok().filter(|host| host.as_str().bytes().all(plain))
-    };
+    let host =
+        |text: &str| text.parse::<Authority>().ok().filter(|host| host.as_str().bytes().all(plain));
     let named = first("x-forwarded-host").and_then(host);
     let called = named.or_else(|| uri.authority().cloned());
     let called = called.or_else(|| host(headers.get(HOST)?.to_str().ok()?));
@@ -293,9 +292,9 @@ mod tests {
         let proxied =
             [host, ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "out.example")];
         assert_eq!(origin("/v1", &proxied), "https://out.example");
-        for named in ["a b/\"><", "user@evil.example", "images.example@evil.example", "a'b", "%41"] {
-            let nonsense =
-                [host, ("x-forwarded-proto", "javascript"), ("x-forwarded-host", named)];
+        for named in ["a b/\"><", "user@evil.example", "images.example@evil.example", "a'b", "%41"]
+        {
+            let nonsense = [host, ("x-forwarded-proto", "javascript"), ("x-forwarded-host", named)];
             assert_eq!(origin("/v1", &nonsense), "http://images.example:8000", "{named}");
         }
     }

@@ -78,9 +78,11 @@ fn sampler(asked: &Asked) -> Result<SchedulerKind> {
 fn side(field: &str, pixels: i64) -> Result<u32> {
     let rounded = u32::try_from(pixels / MULTIPLE * MULTIPLE).ok();
     let rounded = rounded.filter(|side| (1..=MAX_SIDE).contains(side));
-    rounded.ok_or_else(|| Refused::field(field, {
-        format!("{pixels} pixels are no side of an image: {MULTIPLE} to {MAX_SIDE} are")
-    }))
+    rounded.ok_or_else(|| {
+        Refused::field(field, {
+            format!("{pixels} pixels are no side of an image: {MULTIPLE} to {MAX_SIDE} are")
+        })
+    })
 }
 
 fn count(asked: &Asked) -> Result<u32> {
