@@ -95,7 +95,9 @@ same(f"{switched.info['sd_model_name']} [{switched.info['sd_model_hash']}]", mod
 # What is under way, and its interruption.
 answers = []
 call = threading.Thread(
-    target=lambda: answers.append(api.txt2img(prompt="a cat", width=256, height=256, steps=900))
+    target=lambda: answers.append(
+        api.txt2img(prompt="a cat", width=256, height=256, steps=900, n_iter=2)
+    )
 )
 call.start()
 watcher = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", username="anyone", password=key)
@@ -104,7 +106,16 @@ while not watcher.get_progress()["state"]["sampling_step"]:
 progress = watcher.get_progress()
 assert 0 < progress["progress"] < 1, progress
 same(progress["state"]["sampling_steps"], 900)
+same(progress["state"]["job_count"], 2)
+same(progress["state"]["job_no"], 0)
+# One image is left out, and the call goes on with the other.
 same(watcher.skip(), {})
+while watcher.get_progress()["state"]["job_no"] != 1:
+    time.sleep(0.05)
+while not watcher.get_progress()["state"]["sampling_step"]:
+    time.sleep(0.05)
+assert call.is_alive(), answers
+# Now the call ends.
 same(watcher.interrupt(), {})
 call.join()
 same(answers[0].images, [])

@@ -15,10 +15,21 @@ pub(crate) struct Sampler {
     pub(crate) name: &'static str,
     /// Other names, as [`plain`] makes them.
     pub(crate) aliases: &'static [&'static str],
-    /// What it is with which schedule; the first is meant by `Automatic`.
+    /// What it is with which schedule; the first is meant by `Automatic`, where that is here.
     pub(crate) kinds: &'static [(&'static Schedule, SchedulerKind)],
     /// Whether a schedule has a meaning for it; otherwise any is let pass.
     pub(crate) takes_schedule: bool,
+    /// Whether what web UIs mean by `Automatic` is here.
+    pub(crate) has_automatic: bool,
+}
+
+impl Sampler {
+    /// The names of the schedules that it can be had with, separated by commas.
+    pub(crate) fn schedules(&self) -> String {
+        let automatic = self.has_automatic.then_some(AUTOMATIC.name);
+        let others = self.kinds.iter().map(|(schedule, _)| schedule.name);
+        automatic.into_iter().chain(others).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A schedule of noise levels as web UIs list it.
@@ -71,7 +82,7 @@ const fn even(
     aliases: &'static [&'static str],
     kinds: &'static [(&'static Schedule, SchedulerKind)],
 ) -> Sampler {
-    Sampler { name, aliases, kinds, takes_schedule: true }
+    Sampler { name, aliases, kinds, takes_schedule: true, has_automatic: true }
 }
 
 /// The samplers that a client may ask for.
@@ -90,11 +101,15 @@ pub(crate) static SAMPLERS: [Sampler; 10] = {
             &["dpm++_2m", "dpmpp_2m", "k_dpmpp_2m"],
             &[(&KARRAS, K::DpmPp2mKarras), (&UNIFORM, K::DpmPp2m)],
         ),
-        even(
-            "DPM++ 2M SDE",
-            &["dpm++_2m_sde", "dpmpp_2m_sde", "k_dpmpp_2m_sde"],
-            &[(&UNIFORM, K::DpmPp2mSde)],
-        ),
+        // In web UIs since 2024, Automatic is Exponential here, which is not offered.
+        Sampler {
+            has_automatic: false,
+            ..even(
+                "DPM++ 2M SDE",
+                &["dpm++_2m_sde", "dpmpp_2m_sde", "k_dpmpp_2m_sde"],
+                &[(&UNIFORM, K::DpmPp2mSde)],
+            )
+        },
         even("LMS", &["lms", "k_lms"], &[(&UNIFORM, K::Lms)]),
         even("Heun", &["heun", "k_heun"], &[(&UNIFORM, K::Heun)]),
         even("LCM", &["lcm", "k_lcm"], &[(&UNIFORM, K::Lcm)]),
@@ -134,12 +149,22 @@ impl fmt::Display for Unknown {
             Self::Schedule { sampler, schedule } => {
                 let found = SAMPLERS.iter().find(|known| known.name == *sampler);
                 let kinds = found.map_or(&[][..], |found| found.kinds);
-                let labels: Vec<_> = kinds.iter().map(|(schedule, _)| schedule.label).collect();
-                write!(
-                    f,
-                    "{sampler} is not here with the schedule {schedule:?}: choose Automatic or {}",
-                    labels.join(" or ")
-                )
+                let has_automatic = found.is_some_and(|found| found.has_automatic);
+                let automatic = has_automatic.then_some(AUTOMATIC.label);
+                let kinds = kinds.iter().map(|(schedule, _)| schedule.label);
+                let labels: Vec<_> = automatic.into_iter().chain(kinds).collect();
+                let labels = labels.join(" or ");
+                match AUTOMATIC.is_called(&plain(schedule)) {
+                    true => write!(
+                        f,
+                        "{sampler} is not here with the schedule Automatic, which means \
+                         Exponential for it: choose {labels}"
+                    ),
+                    false => write!(
+                        f,
+                        "{sampler} is not here with the schedule {schedule:?}: choose {labels}"
+                    ),
+                }
             }
         }
     }
@@ -171,7 +196,7 @@ pub(crate) fn parse(name: &str, schedule: Option<&str>) -> Result<SchedulerKind,
 fn kind(sampler: &Sampler, schedule: &str) -> Result<SchedulerKind, Unknown> {
     let name = plain(schedule);
     let found = match AUTOMATIC.is_called(&name) || !sampler.takes_schedule {
-        true => sampler.kinds.first(),
+        true => sampler.kinds.first().filter(|_| sampler.has_automatic),
         false => sampler.kinds.iter().find(|(known, _)| known.is_called(&name)),
     };
     found
@@ -184,8 +209,7 @@ pub(crate) fn names(kind: SchedulerKind) -> (&'static str, Option<&'static str>)
     for sampler in &SAMPLERS {
         for (i, (schedule, known)) in sampler.kinds.iter().enumerate() {
             if *known == kind {
-                // There, Automatic is exponential for this one.
-                let is_automatic = i == 0 && kind != SchedulerKind::DpmPp2mSde;
+                let is_automatic = i == 0 && sampler.has_automatic;
                 let is_told = sampler.kinds.len() > 1 || !is_automatic;
                 return (sampler.name, is_told.then_some(schedule.label));
             }
@@ -242,7 +266,7 @@ mod tests {
             ("dpmpp_2m", Some("normal"), K::DpmPp2m),
             ("dpmpp_2m_k", None, K::DpmPp2mKarras),
             ("k_dpmpp_2m_ka", None, K::DpmPp2mKarras),
-            ("DPM++ 2M SDE", None, K::DpmPp2mSde),
+            ("DPM++ 2M SDE", Some("Uniform"), K::DpmPp2mSde),
             ("DDIM", Some("Karras"), K::Ddim),
             ("uni_pc", None, K::UniPc),
             ("LCM", Some("Automatic"), K::Lcm),
@@ -260,6 +284,8 @@ mod tests {
             ("Euler", Some("Karras")),
             ("Euler Karras", None),
             ("DPM++ 2M", Some("Beta")),
+            ("DPM++ 2M SDE", None),
+            ("DPM++ 2M SDE", Some("Automatic")),
             ("DPM++ 2M SDE Karras", None),
             ("DPM++ 2M SDE Exponential", None),
         ] {

@@ -2,9 +2,10 @@
 
 use diffusion_jobs::queue::Backlog;
 use diffusion_jobs::{Error, Filter, Priority, State};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::bench::{Bench, new_job};
+use crate::bench::{Bench, PLENTY, new_job};
 use crate::support::{Fresh, on_both};
 
 on_both!(stored, idempotent, idempotent_at_once, bounded, listed, deleted);
@@ -79,6 +80,33 @@ async fn listed(fresh: &Fresh) {
     assert_eq!(rest.next, None);
     let owned = Filter { owner: Some(owner), state: Some(State::Queued), ..Filter::default() };
     assert_eq!(fresh.database.jobs(&owned, 10).await.unwrap().items.len(), 2);
+    let owned = Filter { state: None, ..owned };
+    assert_eq!(fresh.database.count_jobs(&owned).await.unwrap(), 3);
+    let before = Filter { before: Some(ids[0]), ..owned.clone() };
+    assert_eq!(fresh.database.count_jobs(&before).await.unwrap(), 2);
+    let oldest = fresh.database.oldest_job(&owned).await.unwrap().unwrap();
+    assert_eq!(oldest.id, ids[4]);
+    // By what its request says, behind any number of others.
+    let mut named = new_job(None, Priority::Low, 1);
+    named.request = json!({"dialect": "a1111", "label": "task"});
+    let id = bench.queue.enqueue(&named, None, PLENTY).await.unwrap().id;
+    bench.ask(1).await;
+    let dialect = Some("a1111".to_owned());
+    for label in [None, Some("task".to_owned())] {
+        let wanted = Filter { dialect: dialect.clone(), label, ..Filter::default() };
+        let found = fresh.database.jobs(&wanted, 1).await.unwrap();
+        assert_eq!(found.items.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+        assert_eq!(fresh.database.count_jobs(&wanted).await.unwrap(), 1);
+    }
+    for other in [
+        Filter { dialect: Some("none such".into()), ..Filter::default() },
+        Filter { label: Some("none such".into()), ..Filter::default() },
+        Filter { label: Some("\0".into()), ..Filter::default() },
+    ] {
+        assert_eq!(fresh.database.count_jobs(&other).await.unwrap(), 0);
+        assert!(fresh.database.jobs(&other, 9).await.unwrap().items.is_empty());
+        assert!(fresh.database.oldest_job(&other).await.unwrap().is_none());
+    }
     let kind = Filter { kind: Some("random".into()), ..Filter::default() };
     assert_eq!(fresh.database.jobs(&kind, 10).await.unwrap().items.len(), 0);
 }

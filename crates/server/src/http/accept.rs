@@ -18,6 +18,9 @@ use super::{AppState, Problem, Result};
 /// How often the cancel of a client that has gone is tried while the database does not answer.
 const CANCELS: usize = 100;
 
+/// The kind of a problem of a client that waits no longer for a job that is not at its end.
+pub(super) const GOES_ON: &str = "goes-on";
+
 /// How often a job is looked at of which no news comes: another process may have changed it.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
 
@@ -145,7 +148,9 @@ pub(super) async fn wait(state: &AppState, id: Uuid, ends_with_client: bool) -> 
             // When the server stops, its worker finishes what it can first.
             () = state.supervisor.ended() => {
                 let text = format!("the server stops; job {id} goes on when it is started again");
-                break Err(Problem::unavailable(text).with("job", id.to_string()));
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, GOES_ON, text);
+                let problem = problem.retry_after(Duration::from_secs(5));
+                break Err(problem.with("job", id.to_string()));
             }
         }
     };

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use diffusion_jobs::keys::Scope;
@@ -63,11 +63,18 @@ async fn identify(
     if !state.keys_demanded {
         return Ok(Identity { owner: None, admin: true });
     }
-    let Some(secret) = credential(headers) else {
+    let secrets = credentials(headers);
+    if secrets.is_empty() {
         return Err(unauthorized("this server demands an API key: send Authorization: Bearer KEY"));
-    };
-    let key = state.keyring.find(&state.database, &secret).await?;
-    let Some(key) = key else {
+    }
+    let mut found = None;
+    for secret in secrets {
+        found = state.keyring.find(&state.database, &secret).await?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some(key) = found else {
         return Err(unauthorized("the API key is not known here, or was revoked"));
     };
     if !key.allows(scope) {
@@ -90,13 +97,18 @@ fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "key", detail)
 }
 
-/// The key among the headers: `Authorization: Bearer KEY`, `Authorization: Basic …` with the key
-/// as the password, or `X-API-Key: KEY`.
-fn credential(headers: &HeaderMap) -> Option<String> {
-    if let Some(key) = headers.get("x-api-key") {
-        return Some(key.to_str().ok()?.trim().into());
-    }
-    let (scheme, value) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+/// The keys among the headers: `X-API-Key: KEY`, and `Authorization: Bearer KEY` or
+/// `Authorization: Basic …` with the key as the password. Some clients send one of them with
+/// nothing or something else in it: the first that is known counts.
+fn credentials(headers: &HeaderMap) -> Vec<String> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let own = text(HeaderName::from_static("x-api-key")).map(|key| key.trim().to_owned());
+    let authorization = text(AUTHORIZATION).and_then(authorization);
+    own.into_iter().chain(authorization).filter(|key| !key.is_empty()).collect()
+}
+
+fn authorization(text: &str) -> Option<String> {
+    let (scheme, value) = text.split_once(' ')?;
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         Some(value.into())
@@ -117,17 +129,23 @@ mod tests {
         let of = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            credential(&headers)
+            credentials(&headers)
         };
-        let key = Some("dsk_1:2".to_owned());
+        let key = ["dsk_1:2".to_owned()];
         assert_eq!(of("authorization", "Bearer dsk_1:2"), key);
         assert_eq!(of("authorization", "bearer  dsk_1:2 "), key);
         assert_eq!(of("x-api-key", "dsk_1:2"), key);
         let basic = format!("Basic {}", BASE64_STANDARD.encode("anyone:dsk_1:2"));
         assert_eq!(of("authorization", &basic), key);
         for other in ["", "Bearer", "Digest x", "Basic !", "Basic YQ=="] {
-            assert_eq!(of("authorization", other), None, "{other}");
+            assert!(of("authorization", other).is_empty(), "{other}");
         }
-        assert_eq!(credential(&HeaderMap::new()), None);
+        assert!(credentials(&HeaderMap::new()).is_empty());
+        let mut both = HeaderMap::new();
+        both.insert("authorization", "Bearer b".parse().unwrap());
+        both.insert("x-api-key", "".parse().unwrap());
+        assert_eq!(credentials(&both), ["b"]);
+        both.insert("x-api-key", "a".parse().unwrap());
+        assert_eq!(credentials(&both), ["a", "b"]);
     }
 }

@@ -19,10 +19,23 @@ pub(crate) async fn convert(png: Bytes, format: Format, quality: u8) -> Result<B
     if format == Format::Png {
         return Ok(png);
     }
+    encoded(png, format, quality, true).await
+}
+
+/// As [`convert`], with nothing of itself.
+///
+/// # Errors
+/// As [`convert`].
+pub(crate) async fn convert_bare(png: Bytes, format: Format, quality: u8) -> Result<Bytes> {
+    encoded(png, format, quality, false).await
+}
+
+async fn encoded(png: Bytes, format: Format, quality: u8, with_texts: bool) -> Result<Bytes> {
     let place = PLACES.acquire().await.map_err(Problem::internal)?;
     let work = move || {
         let _place = place;
-        let texts = read_text(&png).map_err(Problem::internal)?;
+        let texts =
+            if with_texts { read_text(&png).map_err(Problem::internal)? } else { Vec::new() };
         let texts: Vec<_> = texts.iter().map(|(key, text)| (&**key, &**text)).collect();
         let image = decode(&png, &Limits::default()).map_err(Problem::internal)?;
         encode(&image, format, quality, &texts).map(Bytes::from).map_err(|error| {

@@ -36,6 +36,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::check_host))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(openai::shape))
+        .layer(from_fn(sdapi::shape))
         .layer(from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::http::Problem;
+use crate::http::accept::GOES_ON;
 use crate::http::error::Told;
 
 /// OpenAI's clients try again by themselves what fails on the server's side, unless told not to.
@@ -76,21 +77,23 @@ impl From<Problem> for Refusal {
 /// layers around it, or the lack of a route.
 pub(in crate::http) async fn shape(request: Request, next: Next) -> Response {
     let is_ours = request.uri().path().starts_with("/v1/");
+    let has_key = request.headers().contains_key("idempotency-key");
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Told>() {
-        Some(told) if is_ours => refuse(told, response),
+        Some(told) if is_ours => refuse(told, response, has_key),
         _ => response,
     }
 }
 
 /// An error with the headers, such as `Retry-After`, that the problem's answer had.
-fn refuse(told: Told, problem: Response) -> Response {
+fn refuse(told: Told, problem: Response, has_key: bool) -> Response {
     let (mut parts, _) = problem.into_parts();
     if parts.status == StatusCode::UNPROCESSABLE_ENTITY {
         parts.status = StatusCode::BAD_REQUEST;
     }
-    // A conflict stays one.
-    if told.kind == NOT_MADE || parts.status == StatusCode::CONFLICT {
+    // A conflict stays one. A job that goes on would be asked for twice, unless it has a key.
+    let goes_on = told.kind == GOES_ON && !has_key;
+    if goes_on || told.kind == NOT_MADE || parts.status == StatusCode::CONFLICT {
         parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     parts.headers.remove(CONTENT_TYPE);
@@ -136,5 +139,21 @@ impl IntoResponses for Refusals {
             .iter()
             .map(|(status, text)| (status.to_string(), RefOr::T(answer(text))))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_goes_on_is_not_asked_for_twice() {
+        let is_told = |kind, has_key| {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, "why");
+            let answer = refuse(problem.told(), problem.into_response(), has_key);
+            answer.headers().contains_key(SHOULD_RETRY)
+        };
+        assert!(is_told(GOES_ON, false));
+        assert!(!is_told(GOES_ON, true) && !is_told("unavailable", false));
     }
 }

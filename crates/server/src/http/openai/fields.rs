@@ -68,6 +68,10 @@ pub(in crate::http) struct Wanted {
     /// Extension: how far an edit or a variation goes from the picture: above 0, to 1
     #[schema(exclusive_minimum = 0.0, maximum = 1.0)]
     pub(super) strength: Option<f64>,
+    /// Of a body that is no form, which can hold no picture: refused.
+    #[serde(default, skip_serializing)]
+    #[schema(ignore)]
+    pub(super) mask: Option<serde_json::Value>,
 }
 
 /// How images come
@@ -176,6 +180,14 @@ impl Wanted {
             let why = format!("it is longer than {LONGEST_PROMPT} characters");
             return Err(wrong("prompt", why));
         }
+        if let Some(strength) = self.strength
+            && !(strength > 0.0 && strength <= 1.0)
+        {
+            return Err(wrong("strength", format!("{strength} is not above 0 and at most 1")));
+        }
+        if self.mask.is_some() {
+            return Err(wrong("mask", "there is no picture that it could be of: send an edit"));
+        }
         if self.background == Some(Background::Transparent) {
             return Err(wrong(
                 "background",
@@ -235,6 +247,9 @@ mod tests {
             (json!({"partial_images": 4}), "partial_images"),
             (json!({"output_compression": 101}), "output_compression"),
             (json!({"background": "transparent"}), "background"),
+            (json!({"strength": 0}), "strength"),
+            (json!({"strength": 1.5}), "strength"),
+            (json!({"mask": "data:image/png;base64,AA"}), "mask"),
             (json!({"prompt": "a".repeat(32_001)}), "prompt"),
         ] {
             let problem = wanted(unfit).check().unwrap_err();

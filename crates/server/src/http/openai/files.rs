@@ -1,8 +1,11 @@
 //! Images by addresses that need no key: signed, and good for an hour.
+//!
+//! An address is what was given to whoever has it: revoking the API key that asked for the image
+//! does not end it before its hour, deleting the job does.
 
 use axum::extract::{OriginalUri, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use axum::http::uri::Authority;
+use axum::http::uri::{Authority, PathAndQuery};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine as _;
@@ -79,7 +82,11 @@ impl Links {
 
     /// The address of a file, from the server's root, good from now on.
     pub(super) fn path(&self, file: Linked, now: i64) -> String {
-        let expires = now + LIFETIME;
+        self.until(file, now + LIFETIME)
+    }
+
+    /// The address of a file that is good until then: the one form that it has.
+    fn until(&self, file: Linked, expires: i64) -> String {
         let signature = self.over(file, expires).finalize().into_bytes();
         let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
         let Linked { job, index, format, quality } = file;
@@ -90,12 +97,12 @@ impl Links {
         )
     }
 
-    /// Whether an address is one of ours and still good. The signatures are compared in constant
-    /// time.
+    /// Whether an address, from the server's root, is that of a file and still good. The signatures
+    /// are compared in constant time; the rest must be as it was signed, to the letter.
     ///
     /// # Errors
     /// 403 where it is not.
-    fn check(&self, file: Linked, query: &Signed, now: i64) -> Result<()> {
+    fn check(&self, file: Linked, query: &Signed, address: &str, now: i64) -> Result<()> {
         let forged = || {
             let text = "the address of this image was changed, or is not one of this server's";
             Problem::new(StatusCode::FORBIDDEN, "invalid_signature", text)
@@ -105,6 +112,9 @@ impl Links {
         let signature = query.signature.as_deref().unwrap_or_default();
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| forged())?;
         self.over(file, expires).verify_slice(&signature).map_err(|_| forged())?;
+        if address != self.until(file, expires) {
+            return Err(forged());
+        }
         if expires <= now {
             let text = "the address of this image has expired: it was good for an hour";
             return Err(Problem::new(StatusCode::FORBIDDEN, "url_expired", text));
@@ -130,7 +140,8 @@ pub(super) struct Signed {
 
 /// An image by the URL that an answer gave
 ///
-/// It needs no API key, and is good for an hour.
+/// It needs no API key, and is good for an hour, also where the key that asked for it is revoked
+/// meanwhile. Conversions of one job's images count as requests of an API key do.
 #[utoipa::path(
     get,
     path = "/v1/images/files/{id}/{name}",
@@ -148,6 +159,7 @@ pub(super) struct Signed {
 )]
 pub(super) async fn file(
     State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
     Path((job, name)): Path<(Uuid, String)>,
     Query(query): Query<Signed>,
 ) -> Result<impl IntoResponse> {
@@ -158,8 +170,16 @@ pub(super) async fn file(
     let quality = query.quality.as_deref().and_then(|text| text.parse().ok()).unwrap_or(100);
     let file = Linked { job, index, format, quality };
     let now = Utc::now().timestamp();
-    state.links.check(file, &query, now)?;
+    let address = uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
+    state.links.check(file, &query, address, now)?;
     let image = state.database.job_image(job, index).await?;
+    if state.keys_demanded
+        && format != Format::Png
+        && let Err(wait) = state.keyring.count(job)
+    {
+        let text = format!("the images of job {job} were asked for too often in a minute");
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", text).retry_after(wait));
+    }
     let hash = image.sha256.ok_or_else(none)?;
     let bytes = read(&state, &hash, format, quality).await?;
     let headers = [
@@ -184,10 +204,13 @@ pub(super) async fn read(
 
 /// How the client called this server, as far as it can be known: `https://images.example`, behind
 /// proxies that say so in `X-Forwarded-Proto` and `X-Forwarded-Host`; else by the request's own
-/// host.
+/// host. What the headers say is taken from whoever sends it: it decides nothing but the addresses
+/// in that client's own answer. A host that is not plainly one is passed over.
 pub(super) fn origin(OriginalUri(uri): &OriginalUri, headers: &HeaderMap) -> String {
     let first = |name: &str| headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
-    let host = |text: &str| text.parse::<Authority>().ok();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    let host =
+        |text: &str| text.parse::<Authority>().ok().filter(|host| host.as_str().bytes().all(plain));
     let named = first("x-forwarded-host").and_then(host);
     let called = named.or_else(|| uri.authority().cloned());
     let called = called.or_else(|| host(headers.get(HOST)?.to_str().ok()?));
@@ -219,9 +242,9 @@ mod tests {
         let path = links.path(FILE, 1000);
         let signed = query(&path);
         assert!(path.starts_with(&format!("/v1/images/files/{}/0.png?", FILE.job)));
-        links.check(FILE, &signed, 1000).unwrap();
-        links.check(FILE, &signed, 1000 + LIFETIME - 1).unwrap();
-        let late = links.check(FILE, &signed, 1000 + LIFETIME).unwrap_err();
+        links.check(FILE, &signed, &path, 1000).unwrap();
+        links.check(FILE, &signed, &path, 1000 + LIFETIME - 1).unwrap();
+        let late = links.check(FILE, &signed, &path, 1000 + LIFETIME).unwrap_err();
         assert_eq!((late.status().as_u16(), late.told().kind), (403, "url_expired"));
         for other in [
             Linked { job: Uuid::from_u128(8), ..FILE },
@@ -229,11 +252,15 @@ mod tests {
             Linked { format: Format::Jpeg, ..FILE },
             Linked { quality: 1, ..FILE },
         ] {
-            let forged = links.check(other, &signed, 1000).unwrap_err();
+            let forged = links.check(other, &signed, &path, 1000).unwrap_err();
             assert_eq!((forged.status().as_u16(), forged.told().kind), (403, "invalid_signature"));
         }
+        for written in [path.replace("=100&", "=0100&"), format!("{path}&more=1")] {
+            let forged = links.check(FILE, &signed, &written, 1000).unwrap_err();
+            assert_eq!(forged.told().kind, "invalid_signature", "{written}");
+        }
         let stranger = Links::new(b"other").unwrap();
-        assert!(stranger.check(FILE, &signed, 1000).is_err());
+        assert!(stranger.check(FILE, &signed, &path, 1000).is_err());
     }
 
     #[tokio::test]
@@ -265,9 +292,11 @@ mod tests {
         let proxied =
             [host, ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "out.example")];
         assert_eq!(origin("/v1", &proxied), "https://out.example");
-        let nonsense =
-            [host, ("x-forwarded-proto", "javascript"), ("x-forwarded-host", "a b/\"><")];
-        assert_eq!(origin("/v1", &nonsense), "http://images.example:8000");
+        for named in ["a b/\"><", "user@evil.example", "images.example@evil.example", "a'b", "%41"]
+        {
+            let nonsense = [host, ("x-forwarded-proto", "javascript"), ("x-forwarded-host", named)];
+            assert_eq!(origin("/v1", &nonsense), "http://images.example:8000", "{named}");
+        }
     }
 
     proptest! {
@@ -279,7 +308,7 @@ mod tests {
             let links = Links::new(b"secret").unwrap();
             let signed =
                 Signed { quality: None, expires: Some(expires), signature: Some(signature) };
-            prop_assert!(links.check(FILE, &signed, 0).is_err());
+            prop_assert!(links.check(FILE, &signed, "", 0).is_err());
         }
     }
 }

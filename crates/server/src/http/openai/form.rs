@@ -52,11 +52,17 @@ pub(super) async fn read(state: &AppState, request: Request) -> Result<Form> {
     let form = Multipart::from_request(request, state).await;
     let mut parts = form.map_err(|error| Problem::bad_request(error.body_text()))?;
     let mut form = Form::default();
-    let mut fields = Map::new();
+    let (mut fields, mut masks) = (Map::new(), None);
     while let Some(part) = parts.next_field().await.map_err(broken)? {
         let name = part.name().unwrap_or_default().to_owned();
         match &*name {
-            "mask" => form.mask = Some(part.bytes().await.map_err(broken)?),
+            "mask" => {
+                if masks.replace(()).is_some() {
+                    return Err(twice("mask"));
+                }
+                // An empty file is one that was not chosen.
+                form.mask = Some(part.bytes().await.map_err(broken)?).filter(|it| !it.is_empty());
+            }
             "markup" => return Err(wrong("markup", "no model here reads drawings; use a mask")),
             name if is_picture(name) => {
                 if form.pictures.len() == MOST_PICTURES {
@@ -66,12 +72,18 @@ pub(super) async fn read(state: &AppState, request: Request) -> Result<Form> {
             }
             name => {
                 let text = part.text().await.map_err(broken)?;
-                fields.insert(name.to_owned(), value(name, text));
+                if fields.insert(name.to_owned(), value(name, text)).is_some() {
+                    return Err(twice(name));
+                }
             }
         }
     }
     form.wanted = from_value(Value::Object(fields))?;
     Ok(form)
+}
+
+fn twice(field: &str) -> Problem {
+    wrong(field, "it is given twice: send it once")
 }
 
 /// Clients send several pictures as `image` again and again, as `image[]`, or as `image[0]`.

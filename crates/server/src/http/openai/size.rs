@@ -14,12 +14,12 @@ use crate::http::Result;
 /// The longest side that can be asked for, in pixels.
 const LONGEST: u32 = 16384;
 
-/// Reads `WIDTHxHEIGHT` or `auto`, for which it is none.
+/// Reads `WIDTHxHEIGHT`, or `auto` or nothing, for which it is none.
 ///
 /// # Errors
 /// It is neither, or a side is 0 or longer than [`LONGEST`].
 pub(super) fn parse(text: Option<&str>) -> Result<Option<(u32, u32)>> {
-    let Some(text) = text.filter(|text| *text != "auto") else { return Ok(None) };
+    let Some(text) = text.filter(|text| !matches!(*text, "" | "auto")) else { return Ok(None) };
     let sides = text.split_once('x').and_then(|(width, height)| {
         let side = |text: &str| text.parse().ok().filter(|side| (1..=LONGEST).contains(side));
         Some((side(width)?, side(height)?))
@@ -54,8 +54,9 @@ mod tests {
     fn sizes_are_read() {
         assert_eq!(parse(None).unwrap(), None);
         assert_eq!(parse(Some("auto")).unwrap(), None);
+        assert_eq!(parse(Some("")).unwrap(), None);
         assert_eq!(parse(Some("1792x1024")).unwrap(), Some((1792, 1024)));
-        for text in ["", "x", "1024", "1024x", "0x8", "8x16385", "-8x8", "8 x 8", "8x8x8", "large"]
+        for text in [" ", "x", "1024", "1024x", "0x8", "8x16385", "-8x8", "8 x 8", "8x8x8", "large"]
         {
             assert_eq!(parse(Some(text)).unwrap_err().told().field.as_deref(), Some("size"));
         }

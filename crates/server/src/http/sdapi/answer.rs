@@ -4,14 +4,16 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use diffusion_jobs::artifacts::Kind as FileKind;
 use diffusion_jobs::request::Kind;
-use diffusion_jobs::{Job, State};
+use diffusion_jobs::{Job, JobImage, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::options::Files;
 use super::refused::{Refused, Result};
 use super::request::Asked;
 use crate::fingerprint::short;
+use crate::http::convert::{convert, convert_bare};
 use crate::http::{AppState, Problem};
 use crate::infotext::{self, PARAMETERS};
 use crate::plan::ImagePlan;
@@ -25,7 +27,7 @@ use crate::samplers;
     "info": "{\"prompt\": \"cat dancing in rain\", \"seed\": 7, \"all_seeds\": [7], …}"
 }))]
 pub(super) struct Generated {
-    /// PNG files in base64; after an interruption, those that were done
+    /// Files in base64, as `samples_format` says; after an interruption, those that were done
     images: Vec<String>,
     /// The request with its defaults, without pictures
     #[schema(value_type = Object)]
@@ -72,6 +74,8 @@ struct Info {
     version: &'static str,
     /// Whether images are missing, since the job was interrupted or images were skipped.
     interrupted: bool,
+    /// Why images could not be made that are missing.
+    failures: Vec<String>,
 }
 
 /// When a job was asked for, as that tool writes it.
@@ -82,12 +86,18 @@ pub(super) fn timestamp(job: &Job) -> String {
 /// The answer of a job that has ended.
 ///
 /// # Errors
-/// 500 where an image could not be made, and why; the database and storage.
-pub(super) async fn of(state: &AppState, job: Job, kind: Kind, asked: Asked) -> Result<Generated> {
+/// 500 where no image could be made, and why; the database and storage.
+pub(super) async fn of(
+    state: &AppState,
+    job: Job,
+    kind: Kind,
+    asked: Asked,
+    how: Files,
+) -> Result<Generated> {
     let images = state.database.job_images(job.id).await?;
-    if job.state == State::Failed {
-        let errors: Vec<String> = images.into_iter().filter_map(|image| image.error).collect();
-        return Err(Refused::failed(format!("job {} failed: {}", job.id, errors.join("; "))));
+    let failures = failures(&images);
+    if !failures.is_empty() && images.iter().all(|image| image.sha256.is_none()) {
+        return Err(Refused::failed(format!("job {} failed: {}", job.id, failures.join("; "))));
     }
     let (mut plans, mut first) = (Vec::new(), None);
     let (mut files, mut infotexts) = (Vec::new(), Vec::new());
@@ -102,18 +112,30 @@ pub(super) async fn of(state: &AppState, job: Job, kind: Kind, asked: Asked) -> 
         infotexts.push(told.texts.remove(PARAMETERS).unwrap_or_default());
         model_hash = told.model_hash;
         if asked.send_images {
-            files.push(BASE64_STANDARD.encode(&png));
+            let file = match how.texts {
+                true => convert(png, how.format, how.quality).await?,
+                false => convert_bare(png, how.format, how.quality).await?,
+            };
+            files.push(BASE64_STANDARD.encode(&file));
         }
         plans.push(plan);
     }
     let first = first.ok_or_else(|| Problem::internal("a job without images"))?;
     let mut info = info(&job, &asked, first, &plans, infotexts);
+    info.failures = failures;
     info.sd_model_hash = model_hash.as_deref().map(|hash| short(hash).to_owned());
     Ok(Generated {
         images: files,
         parameters: asked.repeated(kind),
         info: serde_json::to_string(&info).map_err(Problem::internal)?,
     })
+}
+
+/// Why images could not be made.
+fn failures(images: &[JobImage]) -> Vec<String> {
+    let failed = images.iter().filter(|image| image.state == State::Failed);
+    let why = |image: &JobImage| image.error.clone().unwrap_or_else(|| "failed".into());
+    failed.map(|image| format!("image {}: {}", image.idx, why(image))).collect()
 }
 
 /// How the images were made that are there; where none is, how the first would have been.
@@ -166,5 +188,6 @@ fn info(
         is_using_inpainting_conditioning: false,
         version: concat!("diffusion-server ", env!("CARGO_PKG_VERSION")),
         interrupted: job.state == State::Cancelled,
+        failures: Vec::new(),
     }
 }

@@ -3,30 +3,46 @@
 use std::sync::Arc;
 
 use diffusion_jobs::request::Dialect;
-use diffusion_jobs::{Filter, Job, JobImage, State};
+use diffusion_jobs::{Error, Filter, Job, JobImage, State};
 use uuid::Uuid;
 
 use super::refused::Result;
 use crate::http::AppState;
 use crate::live::{Progress, View};
 
-/// Jobs that are looked through, the newest first.
-const LOOKED_AT: u32 = 100;
+/// Jobs that are read at once.
+const PAGE: u32 = 100;
 
-/// The newest jobs of an owner that came through this dialect, in this state if one is given. Where
-/// no keys are demanded, all have the same owner.
+/// The jobs of an owner that came through this dialect, in this state if one is given. Where no
+/// keys are demanded, all have the same owner.
+fn filter(owner: Option<Uuid>, state: Option<State>) -> Filter {
+    let dialect = Some(Dialect::A1111.name().to_owned());
+    Filter { state, owner, dialect, ..Filter::default() }
+}
+
+/// All of an owner's jobs of this dialect in a state in which no job stays, the newest first.
 ///
 /// # Errors
 /// The database.
-pub(super) async fn jobs(
-    state: &AppState,
-    owner: Option<Uuid>,
-    only: Option<State>,
-) -> Result<Vec<Job>> {
-    let filter = Filter { state: only, owner, ..Filter::default() };
-    let mut jobs = state.database.jobs(&filter, LOOKED_AT).await?.items;
-    jobs.retain(|job| job.request.get("dialect").is_some_and(|name| name == Dialect::A1111.name()));
-    Ok(jobs)
+pub(super) async fn jobs(state: &AppState, owner: Option<Uuid>, only: State) -> Result<Vec<Job>> {
+    let (mut filter, mut jobs) = (filter(owner, Some(only)), Vec::new());
+    loop {
+        let page = state.database.jobs(&filter, PAGE).await?;
+        jobs.extend(page.items);
+        filter.before = page.next;
+        if filter.before.is_none() {
+            return Ok(jobs);
+        }
+    }
+}
+
+/// The newest that runs.
+///
+/// # Errors
+/// The database.
+pub(super) async fn running(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
+    let running = state.database.jobs(&filter(owner, Some(State::Running)), 1).await?;
+    Ok(running.items.into_iter().next())
 }
 
 /// The newest that runs, or else the next that waits.
@@ -34,11 +50,42 @@ pub(super) async fn jobs(
 /// # Errors
 /// The database.
 pub(super) async fn newest(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
-    let running = jobs(state, owner, Some(State::Running)).await?.into_iter().next();
-    match running {
+    match running(state, owner).await? {
         Some(job) => Ok(Some(job)),
-        None => Ok(jobs(state, owner, Some(State::Queued)).await?.pop()),
+        None => Ok(state.database.oldest_job(&filter(owner, Some(State::Queued))).await?),
     }
+}
+
+/// The newest that a client calls so, or else the one of this id.
+///
+/// # Errors
+/// The database.
+pub(super) async fn called(
+    state: &AppState,
+    owner: Option<Uuid>,
+    name: &str,
+) -> Result<Option<Job>> {
+    let labelled = Filter { label: Some(name.to_owned()), ..filter(owner, None) };
+    let found = state.database.jobs(&labelled, 1).await?.items.into_iter().next();
+    let (None, Ok(id)) = (&found, name.parse::<Uuid>()) else { return Ok(found) };
+    let job = match state.database.job(id).await {
+        Ok(job) => job,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let is_ours = job.request.get("dialect").is_some_and(|name| name == Dialect::A1111.name());
+    Ok(Some(job).filter(|job| is_ours && (owner.is_none() || job.owner == owner)))
+}
+
+/// The place of a job that waits among the owner's that do, from 1, and how many they are.
+///
+/// # Errors
+/// The database.
+pub(super) async fn place(state: &AppState, owner: Option<Uuid>, job: &Job) -> Result<(i64, i64)> {
+    let waiting = filter(owner, Some(State::Queued));
+    let all = state.database.count_jobs(&waiting).await?;
+    let before = Filter { before: Some(job.id), ..waiting };
+    Ok((state.database.count_jobs(&before).await? + 1, all))
 }
 
 /// What a client calls a job.

@@ -83,17 +83,25 @@ async fn generate(
     let owner = identity.owner;
     let asked = Asked::read(body, kind)?;
     let key = idempotency(headers, kind.name(), &asked)?;
-    let id = match remembered(state, owner, key.as_ref()).await? {
-        Some(id) => id,
+    let files = options::files(state, owner, &asked).await?;
+    let (id, call) = match remembered(state, owner, key.as_ref()).await? {
+        Some(id) => (id, None),
         None => {
             let call = options::of_call(state, owner, &asked).await?;
             let request = request(&asked, kind, &call.in_force)?;
             let job = state.resolver.resolve(&request, owner).await.map_err(Refused::of_job)?;
-            options::stay(state, owner, call).await?;
-            accept(state, &job, key.as_ref()).await?
+            (accept(state, &job, key.as_ref()).await?, Some(call))
         }
     };
-    wait(state, id, key.is_none()).await?;
+    // Once it is accepted, and while it is watched: whatever fails now ends it.
+    let stay = async {
+        match call {
+            Some(call) => options::stay(state, owner, call).await,
+            None => Ok(()),
+        }
+    };
+    let end = async { wait(state, id, key.is_none()).await.map_err(Refused::from) };
+    tokio::try_join!(biased; end, stay)?;
     let job = state.database.job(id).await?;
-    Ok(Json(answer::of(state, job, kind, asked).await?))
+    Ok(Json(answer::of(state, job, kind, asked, files).await?))
 }

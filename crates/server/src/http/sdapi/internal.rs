@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{Body, object, read, truth, whole};
-use super::current::{Standing, jobs, task};
+use super::current::{Standing, called, jobs, place, task};
 use super::refused::{Refusal, Result};
 use crate::http::auth::Read;
 use crate::http::extract::Json;
@@ -79,22 +79,18 @@ pub(in crate::http) async fn progress(
 ) -> Result<Json<TaskProgress>> {
     let Read(identity) = identity?;
     let wanted: Wanted = read(object(body)?)?;
-    let all = jobs(&state, identity.owner, None).await?;
-    let called = |job: &&_| task(job) == wanted.id_task || job.id.to_string() == wanted.id_task;
-    let Some(job) = all.iter().find(called) else {
+    let Some(job) = called(&state, identity.owner, &wanted.id_task).await? else {
         return Ok(Json(TaskProgress::still(None, "Waiting...".into())));
     };
     if job.state == JobState::Queued {
-        let waiting: Vec<_> = all.iter().filter(|job| job.state == JobState::Queued).collect();
-        // The newest comes first in the list, and last in the queue.
-        let place = waiting.iter().rev().position(|other| other.id == job.id).unwrap_or_default();
-        let text = format!("In queue: {}/{}", place + 1, waiting.len());
+        let (place, all) = place(&state, identity.owner, &job).await?;
+        let text = format!("In queue: {place}/{all}");
         return Ok(Json(TaskProgress::still(Some(job.state), text)));
     }
     if job.state.is_final() {
         return Ok(Json(TaskProgress::still(Some(job.state), "Finished".into())));
     }
-    let standing = Standing::of(&state, job).await?;
+    let standing = Standing::of(&state, &job).await?;
     let known = standing.preview.as_deref().map(number);
     let new = known.filter(|id| wanted.live_preview && *id != wanted.id_live_preview);
     let preview = new.and(standing.preview.as_deref());
@@ -160,7 +156,7 @@ pub(in crate::http) async fn pending(
     identity: Result<Read, Problem>,
 ) -> Result<Json<Pending>> {
     let Read(identity) = identity?;
-    let waiting = jobs(&state, identity.owner, Some(JobState::Queued)).await?;
+    let waiting = jobs(&state, identity.owner, JobState::Queued).await?;
     let tasks: Vec<String> = waiting.iter().rev().map(task).collect();
     Ok(Json(Pending { size: tasks.len(), tasks }))
 }

@@ -14,11 +14,13 @@ use crate::samplers::{SAMPLERS, SCHEDULES};
 /// A sampler
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SdSampler, example = json!({
-    "name": "Euler a", "aliases": ["euler_a", "k_euler_a"], "options": {}
+    "name": "Euler a", "aliases": ["euler_a", "k_euler_a"],
+    "options": {"schedulers": "automatic, uniform"}
 }))]
 pub(super) struct SamplerItem {
     name: &'static str,
     aliases: &'static [&'static str],
+    /// `schedulers`: the names of those that it can be had with, separated by commas
     #[schema(value_type = Object)]
     options: Map<String, Value>,
 }
@@ -71,12 +73,14 @@ pub(in crate::http) async fn samplers(
     let item = |sampler: &crate::samplers::Sampler| SamplerItem {
         name: sampler.name,
         aliases: sampler.aliases,
-        options: Map::new(),
+        options: Map::from_iter([("schedulers".to_owned(), sampler.schedules().into())]),
     };
     Ok(Json(SAMPLERS.iter().map(item).collect()))
 }
 
 /// List the schedules of noise levels
+///
+/// `/sdapi/v1/samplers` says which of them each sampler can be had with.
 #[utoipa::path(
     get,
     path = "/sdapi/v1/schedulers",

@@ -44,6 +44,8 @@ mod stop;
 mod translate;
 mod unsupported;
 
+pub(super) use refused::shape;
+
 use axum::Router;
 use axum::routing::any;
 use utoipa::openapi::OpenApi;

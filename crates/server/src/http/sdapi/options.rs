@@ -11,8 +11,12 @@ use super::body::{Body, object};
 use super::checkpoints::{self, find};
 use super::refused::{Refusal, Refused, Result};
 use super::request::Asked;
-use super::settings::{CHECKPOINT, CHECKPOINT_HASH, CLIP_SKIP, check, defaults, layers};
+use super::settings::{
+    CHECKPOINT, CHECKPOINT_HASH, CLIP_SKIP, DEFAULT_QUALITY, FORMAT, QUALITY, TEXTS, check,
+    defaults, format, layers, quality,
+};
 use super::translate::InForce;
+use crate::encode::Format;
 use crate::http::auth::{Generate, Read};
 use crate::http::extract::Json;
 use crate::http::{AppState, Problem};
@@ -54,6 +58,36 @@ async fn keep(state: &AppState, owner: Option<Uuid>, set: Map<String, Value>) ->
         Ok(all)
     };
     state.database.change_setting(&name(owner), change).await
+}
+
+/// How the files of a call come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Files {
+    pub(super) format: Format,
+    pub(super) quality: u8,
+    /// Whether they say how they were made.
+    pub(super) texts: bool,
+}
+
+impl Files {
+    fn new(options: &Map<String, Value>) -> Self {
+        Self {
+            format: options.get(FORMAT).and_then(format).unwrap_or_default(),
+            quality: options.get(QUALITY).and_then(quality).unwrap_or(DEFAULT_QUALITY),
+            texts: options.get(TEXTS).and_then(Value::as_bool).unwrap_or(true),
+        }
+    }
+}
+
+/// How the files come of a call whose options were checked when it was taken.
+///
+/// # Errors
+/// The database.
+pub(super) async fn files(state: &AppState, owner: Option<Uuid>, asked: &Asked) -> Result<Files> {
+    let mut all = kept(state, owner).await?;
+    let brought = asked.override_settings.iter().filter(|(_, value)| !value.is_null());
+    all.extend(brought.map(|(name, value)| (name.clone(), value.clone())));
+    Ok(Files::new(&all))
 }
 
 /// Options as they are kept, checked: the model by its name, what is no option left out.
@@ -140,7 +174,7 @@ pub(in crate::http) async fn get(
 ///
 /// Any part of what `GET` answers, or all of it. `sd_model_checkpoint` takes a title, a name, a hash
 /// or a file's name. Options that change pictures can only be set to what this server does; others
-/// are kept as they are.
+/// are kept as they are, and ones that are not known are refused.
 #[utoipa::path(
     post,
     path = "/sdapi/v1/options",

@@ -19,7 +19,32 @@ const FIELDS: [(&str, &str); 9] = [
 ];
 
 /// Settings of the text that are options.
-const OPTIONS: [(&str, &str); 7] = [
+const OPTIONS: [(&str, &str); 32] = [
+    ("Schedule max sigma", "sigma_max"),
+    ("Schedule min sigma", "sigma_min"),
+    ("Schedule rho", "rho"),
+    ("Beta schedule alpha", "beta_dist_alpha"),
+    ("Beta schedule beta", "beta_dist_beta"),
+    ("Sigma tmin", "s_tmin"),
+    ("Sigma tmax", "s_tmax"),
+    ("SGM noise multiplier", "sgm_noise_multiplier"),
+    ("NGMS all steps", "s_min_uncond_all"),
+    ("Skip Early CFG", "skip_early_cond"),
+    ("Pad conds", "pad_cond_uncond"),
+    ("Pad conds v0", "pad_cond_uncond_v0"),
+    ("Hypertile U-Net", "hypertile_enable_unet"),
+    ("Hypertile VAE", "hypertile_enable_vae"),
+    ("FP8 weight", "fp8_storage"),
+    ("Cache FP16 weight for LoRA", "cache_fp16_weight"),
+    ("UniPC variant", "uni_pc_variant"),
+    ("UniPC skip type", "uni_pc_skip_type"),
+    ("UniPC order", "uni_pc_order"),
+    ("UniPC lower order final", "uni_pc_lower_order_final"),
+    ("Noise Schedule", "sd_noise_schedule"),
+    ("Extra noise", "img2img_extra_noise"),
+    ("Color correction", "img2img_color_correction"),
+    ("VAE Encoder", "sd_vae_encode_method"),
+    ("VAE Decoder", "sd_vae_decode_method"),
     ("VAE", "sd_vae"),
     ("RNG", "randn_source"),
     ("Emphasis", "emphasis"),
@@ -132,7 +157,7 @@ mod tests {
     const TEXT: &str = "a cat\nNegative prompt: rain\nSteps: 20, Sampler: DPM++ 2M, \
         Schedule type: Karras, CFG scale: 6.5, Seed: 9, Size: 64x96, Model: paper, Clip skip: 2, \
         Variation seed: 4, Variation seed strength: 0.5, Mask blur: 3, Masked content: latent noise, \
-        VAE: other.pt, Hires upscale: 2";
+        VAE: other.pt, Hires upscale: 2, Schedule rho: 5, Hypertile U-Net: True";
 
     #[test]
     fn what_is_given_counts_more() {
@@ -155,7 +180,13 @@ mod tests {
             ("mask_blur", json!(3.0)),
             ("inpainting_fill", json!(2)),
             ("enable_hr", json!(true)),
-            ("override_settings", json!({"sd_vae": "None", CHECKPOINT: "paper", CLIP_SKIP: 2})),
+            (
+                "override_settings",
+                json!({
+                    "sd_vae": "None", CHECKPOINT: "paper", CLIP_SKIP: 2, "rho": 5.0,
+                    "hypertile_enable_unet": true
+                }),
+            ),
         ] {
             assert_eq!(fields[name], value, "{name}");
         }

@@ -3,12 +3,14 @@
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use diffusion_jobs::Error;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Problem;
+use crate::http::error::Told;
 
 /// An error as AUTOMATIC1111's API sends it
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,20 +102,38 @@ impl From<Error> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = self.0.status();
         let detail = self.0.detail().to_owned();
-        let error = if status.is_server_error() { "RuntimeError" } else { "HTTPException" };
-        let refusal = Refusal { error, detail: detail.clone(), body: "", errors: detail };
-        // Headers such as Retry-After are the problem's.
-        let (mut parts, _) = self.0.into_response().into_parts();
-        parts.headers.remove(CONTENT_TYPE);
-        parts.headers.remove(CONTENT_LENGTH);
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Basic realm=\"diffusion-server\"");
-            parts.headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        (status, parts.headers, axum::Json(refusal)).into_response()
+        refuse(detail, self.0.into_response())
     }
+}
+
+/// Puts what went wrong under `/sdapi` and `/internal` into this dialect's shape where it came from
+/// no route of it: the layers around them, or the lack of a route.
+pub(in crate::http) async fn shape(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_ours = path.starts_with("/sdapi/") || path.starts_with("/internal/");
+    let mut response = next.run(request).await;
+    if !is_ours {
+        return response;
+    }
+    match response.extensions_mut().remove::<Told>() {
+        Some(told) => refuse(told.detail, response),
+        None => response,
+    }
+}
+
+/// An error with the headers, such as `Retry-After`, that the problem's answer had.
+fn refuse(detail: String, problem: Response) -> Response {
+    let (mut parts, _) = problem.into_parts();
+    let error = if parts.status.is_server_error() { "RuntimeError" } else { "HTTPException" };
+    let refusal = Refusal { error, detail: detail.clone(), body: "", errors: detail };
+    parts.headers.remove(CONTENT_TYPE);
+    parts.headers.remove(CONTENT_LENGTH);
+    if parts.status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"diffusion-server\"");
+        parts.headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    (parts.status, parts.headers, axum::Json(refusal)).into_response()
 }
 
 /// What lies below `/sdapi/v1` and is not offered.

@@ -5,7 +5,7 @@ use diffusion_jobs::State as JobState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::current::{Standing, jobs, newest};
+use super::current::{Standing, jobs, newest, running};
 use super::refused::{Refusal, Result};
 use crate::http::auth::Generate;
 use crate::http::extract::Json;
@@ -35,7 +35,7 @@ pub(in crate::http) async fn interrupt(
     identity: Result<Generate, Problem>,
 ) -> Result<Json<Nothing>> {
     let Generate(identity) = identity?;
-    let mut found = jobs(&state, identity.owner, Some(JobState::Running)).await?;
+    let mut found = jobs(&state, identity.owner, JobState::Running).await?;
     if found.is_empty() {
         found.extend(newest(&state, identity.owner).await?);
     }
@@ -64,9 +64,8 @@ pub(in crate::http) async fn skip(
     identity: Result<Generate, Problem>,
 ) -> Result<Json<Nothing>> {
     let Generate(identity) = identity?;
-    let running = jobs(&state, identity.owner, Some(JobState::Running)).await?;
-    if let Some(job) = running.first()
-        && let Some(index) = Standing::of(&state, job).await?.current
+    if let Some(job) = running(&state, identity.owner).await?
+        && let Some(index) = Standing::of(&state, &job).await?.current
     {
         accept::cancel_image(&state, job.id, index).await?;
     }

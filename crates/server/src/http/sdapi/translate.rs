@@ -11,6 +11,8 @@ use super::unsupported;
 use crate::batch::random_seed;
 use crate::samplers;
 
+/// The longest side of any image, in pixels.
+const MAX_SIDE: u32 = 8192;
 /// Sides are rounded down to a multiple of this, as that tool rounds them.
 const MULTIPLE: i64 = 8;
 
@@ -30,7 +32,10 @@ pub(super) struct InForce {
 pub(super) fn request(asked: &Asked, kind: Kind, options: &InForce) -> Result<Request> {
     let sampler = sampler(asked)?;
     unsupported::check(asked, kind, sampler)?;
-    let steps = u32::try_from(asked.steps).unwrap_or(0);
+    let steps = u32::try_from(asked.steps).ok().filter(|steps| *steps > 0);
+    let steps = steps.ok_or_else(|| {
+        Refused::field("steps", format!("{}: a whole number from 1 is needed", asked.steps))
+    })?;
     let (seed, variation) = seeds(asked)?;
     let mut request = Request {
         negative_prompt: asked.negative_prompt.clone(),
@@ -71,8 +76,13 @@ fn sampler(asked: &Asked) -> Result<SchedulerKind> {
 }
 
 fn side(field: &str, pixels: i64) -> Result<u32> {
-    let rounded = u32::try_from(pixels / MULTIPLE * MULTIPLE).ok().filter(|side| *side > 0);
-    rounded.ok_or_else(|| Refused::field(field, format!("{pixels} pixels are no side of an image")))
+    let rounded = u32::try_from(pixels / MULTIPLE * MULTIPLE).ok();
+    let rounded = rounded.filter(|side| (1..=MAX_SIDE).contains(side));
+    rounded.ok_or_else(|| {
+        Refused::field(field, {
+            format!("{pixels} pixels are no side of an image: {MULTIPLE} to {MAX_SIDE} are")
+        })
+    })
 }
 
 fn count(asked: &Asked) -> Result<u32> {
@@ -82,7 +92,10 @@ fn count(asked: &Asked) -> Result<u32> {
         }
     }
     let count = asked.batch_size.saturating_mul(asked.n_iter);
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    u32::try_from(count).map_err(|_| {
+        let (each, times) = (asked.batch_size, asked.n_iter);
+        Refused::field("n_iter times batch_size", format!("{times} times {each} are too many"))
+    })
 }
 
 /// Seed, and the noise that is mixed in.
@@ -213,7 +226,9 @@ mod tests {
     fn what_cannot_be_is_named() {
         for (body, field) in [
             (json!({"sampler_name": "none such"}), "Sampler not found"),
-            (json!({"seed": -2}), "seed"),
+            (json!({"seed": -2}), "seed: -2"),
+            (json!({"steps": -1}), "steps: -1"),
+            (json!({"width": 999_999_999}), "width: 999999999"),
             (json!({"width": 7}), "width"),
             (json!({"height": -8}), "height"),
             (json!({"width": 1e12}), "width"),

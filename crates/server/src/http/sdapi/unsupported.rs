@@ -39,7 +39,7 @@ fn general(asked: &Asked) -> Vec<String> {
         found.push(format!("script_name: Script '{script}' not found"));
     }
     for (name, contents) in &asked.alwayson_scripts {
-        if !is_inert(contents.get("args").unwrap_or(contents)) {
+        if !asks_nothing(asked, name, contents.get("args").unwrap_or(contents)) {
             found.push(format!("alwayson_scripts: always on script {name} not found"));
         }
     }
@@ -100,17 +100,54 @@ fn is_named(name: Option<&str>) -> bool {
     name.is_some_and(|name| !name.is_empty() && !name.eq_ignore_ascii_case("none"))
 }
 
-/// Whether the arguments of a script ask for nothing: none, or one that is switched off.
-fn is_inert(arguments: &Value) -> bool {
-    match arguments {
-        Value::Array(all) => match all.first() {
-            Some(Value::Bool(on)) => !on,
-            _ => all.iter().all(is_inert),
-        },
-        Value::Object(unit) => {
-            let switch = unit.get("enabled").or_else(|| unit.get("enable"));
-            unit.is_empty() || switch == Some(&Value::Bool(false))
+/// Whether the arguments of a script ask for nothing that the fields do not. What its arguments mean
+/// is known of those that come with the web UI and of those that clients send along switched off.
+fn asks_nothing(asked: &Asked, script: &str, arguments: &Value) -> bool {
+    let Value::Array(all) = arguments else { return is_inert(arguments) };
+    let number = |at: usize, field: f64| {
+        all.get(at).is_none_or(|value| value.is_null() || value.as_f64() == Some(field))
+    };
+    let text = |at: usize, field: Option<&str>| match all.get(at) {
+        Some(Value::String(name)) => field.is_some_and(|field| field.eq_ignore_ascii_case(name)),
+        value => value.is_none_or(Value::is_null),
+    };
+    let is_off = |at: usize| all.get(at).and_then(Value::as_bool) == Some(false);
+    let known = match &*script.to_ascii_lowercase() {
+        "sampler" => {
+            let sampler = asked.sampler_name.as_deref().filter(|name| !name.is_empty());
+            let schedule = asked.scheduler.as_deref().unwrap_or("Automatic");
+            number(0, asked.steps as f64)
+                && text(1, Some(sampler.unwrap_or(&asked.sampler_index)))
+                && text(2, Some(schedule))
         }
+        "seed" => {
+            let others = [
+                number(2, asked.subseed as f64),
+                number(3, asked.subseed_strength),
+                number(4, asked.seed_resize_from_w as f64),
+                number(5, asked.seed_resize_from_h as f64),
+            ];
+            number(0, asked.seed as f64) && (is_off(1) || others == [true; 4])
+        }
+        "refiner" => is_off(0) || !is_named(all.get(1).and_then(Value::as_str)),
+        "adetailer" => is_off(0),
+        "controlnet" => all.iter().all(|unit| is_inert(unit) || is_switched_off(unit)),
+        _ => false,
+    };
+    known || all.iter().all(is_inert)
+}
+
+/// Whether a unit of a script says that it is off.
+fn is_switched_off(unit: &Value) -> bool {
+    let switch = unit.get("enabled").or_else(|| unit.get("enable"));
+    switch == Some(&Value::Bool(false))
+}
+
+/// Whether a value asks for nothing, whatever it is for.
+fn is_inert(value: &Value) -> bool {
+    match value {
+        Value::Array(all) => all.is_empty(),
+        Value::Object(unit) => unit.is_empty(),
         Value::Bool(on) => !on,
         value => value.is_null(),
     }
@@ -158,6 +195,11 @@ mod tests {
             (json!({"script_name": "X/Y/Z plot"}), "X/Y/Z plot"),
             (json!({"alwayson_scripts": {"ControlNet": {"args": [{"image": "x"}]}}}), "ControlNet"),
             (json!({"alwayson_scripts": {"ADetailer": {"args": [true, {}]}}}), "ADetailer"),
+            (json!({"alwayson_scripts": {"other": {"args": [false, {"a": 1}]}}}), "other"),
+            (json!({"alwayson_scripts": {"other": {"args": [0.5]}}}), "other"),
+            (json!({"steps": 4, "alwayson_scripts": {"Sampler": {"args": [9]}}}), "Sampler"),
+            (json!({"alwayson_scripts": {"Seed": {"args": [-1, true, 3, 0.5]}}}), "Seed"),
+            (json!({"alwayson_scripts": {"Refiner": {"args": [true, "a", 0.8]}}}), "Refiner"),
             (json!({"seed_resize_from_h": 64, "seed_resize_from_w": 64}), "seed_resize_from_h"),
             (json!({"prompt": "a <lora:cat:0.8>"}), "<lora:cat:0.8>"),
             (json!({"negative_prompt": "<hypernet:a>"}), "negative_prompt"),
@@ -192,7 +234,12 @@ mod tests {
             "denoising_strength": 0.7, "styles": ["", "None"], "seed_resize_from_h": 0,
             "seed_resize_from_w": 0, "eta": 1.0, "s_churn": 0, "s_tmax": 0, "s_tmin": 0,
             "s_noise": 1, "script_name": null, "script_args": [], "refiner_checkpoint": "None",
-            "alwayson_scripts": {"ControlNet": {"args": []}, "ADetailer": {"args": [false]}},
+            "alwayson_scripts": {
+                "ControlNet": {"args": [{"enabled": false, "model": "None"}]},
+                "ADetailer": {"args": [false, true, {}]}, "other": {"args": [false, null, []]},
+                "Sampler": {"args": [50, "Euler", "Automatic"]}, "Seed": {"args": [-1, false, 3]},
+                "Refiner": {"args": [false, "", 0.8]}
+            },
             "prompt": "a < b, c > d, <3 <:x>"
         });
         for sampler in [SchedulerKind::EulerAncestral, SchedulerKind::DpmPp2mKarras] {

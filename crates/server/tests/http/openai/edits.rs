@@ -37,6 +37,9 @@ fn a_picture_is_edited_as_far_as_is_said() {
         made(&quick_form(&server, EDITS, parts))
     };
     let plain = edit(("n", "1"));
+    // What was not filled in or chosen is as if it were not there.
+    assert_eq!(files(&edit(("size", ""))), files(&plain));
+    assert_eq!(files(&edit(("mask", ""))), files(&plain));
     assert_eq!(request(&server, &plain)["strength"], Value::Null, "as any job of ours");
     let faithful = edit(("input_fidelity", "high"));
     assert_eq!(request(&server, &faithful)["strength"], 0.5);

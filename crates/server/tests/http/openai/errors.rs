@@ -27,6 +27,8 @@ fn fields_that_are_wrong_are_named() {
         (json!({"num_inference_steps": 0}), "num_inference_steps"),
         (json!({"num_inference_steps": 1001}), "num_inference_steps"),
         (json!({"user": "\0"}), "user"),
+        (json!({"strength": 2}), "strength"),
+        (json!({"mask": "data:image/png;base64,AA"}), "mask"),
     ] {
         let answer = server.post(GENERATIONS, &quick(more.clone()));
         assert_eq!(refused(&answer, 400), (json!(param), json!("invalid_value")), "{more}");
@@ -149,6 +151,19 @@ fn pictures_that_cannot_be_used_are_named() {
             EDITS,
             vec![prompt(), image(), ("strength", Part::Text("2"))],
             "strength",
+            "invalid_value",
+        ),
+        (
+            EDITS,
+            vec![prompt(), image(), ("n", Part::Text("1")), ("n", Part::Text("2"))],
+            "n",
+            "invalid_value",
+        ),
+        (EDITS, vec![prompt(), prompt(), image()], "prompt", "invalid_value"),
+        (
+            EDITS,
+            vec![prompt(), image(), ("mask", Part::File(&picture)), ("mask", Part::File(&picture))],
+            "mask",
             "invalid_value",
         ),
         (VARIATIONS, vec![("n", Part::Text("1"))], "image", "missing_required_parameter"),

@@ -24,6 +24,10 @@ fn an_address_that_was_changed_leads_nowhere() {
         path.replace(expires, &later),
         path.replace("signature=", "signature=A"),
         path.split_once("&signature").unwrap().0.to_owned(),
+        path.replace("quality=100", "quality=0100"),
+        path.replace("/0.png", "/+0.png"),
+        path.replace("/0.png", "/0.PNG"),
+        format!("{path}&more=1"),
     ] {
         assert_eq!(refused(&server.get(&forged), 403).1, "invalid_signature", "{forged}");
     }

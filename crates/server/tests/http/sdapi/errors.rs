@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{plain, refusal, route, small};
-use crate::jobs::JOBS;
+use crate::jobs::{JOBS, begun, submitted};
 use crate::support::Server;
 
 #[test]
@@ -27,6 +27,12 @@ fn what_cannot_be_done_is_named() {
         (json!({"override_settings": {"sd_vae": "x.pt"}}), 422, "sd_vae"),
         (json!({"override_settings": {"CLIP_stop_at_last_layers": 99}}), 422, "CLIP_stop"),
         (json!({"override_settings": []}), 422, "override_settings"),
+        (json!({"override_settings": {"sigma_max": 9}}), 422, "sigma_max"),
+        (json!({"override_settings": {"none such": 9}}), 422, "none such"),
+        (json!({"infotext": "a\nSteps: 2, Seed: 1, Schedule rho: 5"}), 422, "rho"),
+        (json!({"sampler_name": "DPM++ 2M SDE"}), 400, "Exponential"),
+        (json!({"steps": -1}), 422, "steps: -1"),
+        (json!({"height": 1_000_000_001}), 422, "height: 1000000001"),
         (json!({"steps": 0}), 422, "steps"),
         (json!({"steps": "many"}), 422, "steps"),
         (json!({"steps": 1001}), 422, "steps"),
@@ -82,6 +88,27 @@ fn bodies_and_routes_that_are_wrong_are_told() {
         refusal(&server.send(method, &route(name), &[], b""), status);
     }
     refusal(&server.send("GET", "/internal/progress", &[], b""), 405);
+    refusal(&server.get("/internal/nothing"), 404);
+    refusal(&server.send("GET", &route("options"), &[("host", "evil.example")], b""), 421);
+    let small = Server::start(&[("DIFFUSION_SERVER_BODY_BYTES", "4KB")]);
+    let large = json!({"prompt": "p".repeat(5000)});
+    refusal(&small.post(&route("txt2img"), &large), 413);
+}
+
+#[test]
+fn too_much_at_once_says_when_to_come_back_and_changes_no_option() {
+    let variables = [("DIFFUSION_SERVER_BACKLOG", "3"), ("DIFFUSION_SERVER_MAX_BATCH", "1")];
+    let server = Server::start(&variables);
+    let first = submitted(&server, &crate::jobs::long(json!({"count": 12})));
+    begun(&server, &first, 1);
+    let body = small(json!({
+        "override_settings": {"CLIP_stop_at_last_layers": 2},
+        "override_settings_restore_afterwards": false
+    }));
+    let answer = server.post(&route("txt2img"), &body);
+    refusal(&answer, 429);
+    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(server.get(&route("options")).json()["CLIP_stop_at_last_layers"], 1);
 }
 
 #[test]
@@ -105,6 +132,6 @@ fn pages_of_other_sites_make_nothing() {
     let headers = [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
     let body = small(json!({})).to_string();
     let answer = server.send("POST", &route("txt2img"), &headers, body.as_bytes());
-    assert_eq!(answer.status, 403);
+    refusal(&answer, 403);
     assert_eq!(server.get(JOBS).json()["jobs"], json!([]));
 }

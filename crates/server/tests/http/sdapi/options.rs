@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{info, made, refusal, route, small, with_models};
+use super::{files, info, made, refusal, route, small, with_models};
 use crate::support::{Data, Server};
 
 /// The models of a server, that of the options first.
@@ -89,7 +89,7 @@ fn the_whole_object_can_be_posted_back() {
     assert_eq!(options["eta_noise_seed_delta"], 0);
     assert_eq!(server.post(&route("options"), &options).status, 200);
     assert_eq!(server.get(&route("options")).json(), options);
-    // What changes no picture is kept as it is, known or not.
+    // What changes no picture is kept as it is.
     options["jpeg_quality"] = json!(90);
     options["outdir_samples"] = json!("/anywhere");
     assert_eq!(server.post(&route("options"), &options).status, 200);
@@ -98,6 +98,35 @@ fn the_whole_object_can_be_posted_back() {
     let wrong = json!({"jpeg_quality": 80, "eta_noise_seed_delta": 31337});
     assert!(refusal(&server.post(&route("options"), &wrong), 422).contains("eta_noise_seed_delta"));
     assert_eq!(server.get(&route("options")).json(), options);
-    let large = json!({"large": "x".repeat(300 << 10)});
+    let large = json!({"outdir_samples": "x".repeat(300 << 10)});
     refusal(&server.post(&route("options"), &large), 422);
+}
+
+#[test]
+fn files_come_as_the_options_say() {
+    let server = Server::start(&[]);
+    let file = |settings: Value| {
+        let body = small(json!({"override_settings": settings}));
+        files(&made(&server, "txt2img", &body)).remove(0)
+    };
+    let says = |file: &[u8]| file.windows(8).any(|part| part == b"Steps: 2");
+    let utf16: Vec<u8> = "Steps: 2".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let tells = |file: &[u8]| says(file) || file.windows(16).any(|part| part == utf16);
+    let png = file(json!({}));
+    assert!(says(&png));
+    let bare = file(json!({"enable_pnginfo": false}));
+    assert!(!says(&bare) && bare.starts_with(b"\x89PNG"));
+    let pixels = |file: &[u8]| image::load_from_memory(file).unwrap().into_rgb8();
+    assert_eq!(pixels(&png), pixels(&bare));
+    for (name, magic) in [("jpg", &b"\xff\xd8"[..]), ("jpeg", b"\xff\xd8"), ("webp", b"RIFF")] {
+        let with = file(json!({"samples_format": name}));
+        assert!(with.starts_with(magic) && tells(&with), "{name}");
+        let bare = file(json!({"samples_format": name, "enable_pnginfo": false}));
+        assert!(bare.starts_with(magic) && !tells(&bare), "{name}");
+        let rough = file(json!({"samples_format": name, "jpeg_quality": 1}));
+        assert!(rough.len() < with.len(), "{name}");
+    }
+    assert_eq!(server.post(&route("options"), &json!({"samples_format": "webp"})).status, 200);
+    assert!(file(json!({})).starts_with(b"RIFF"));
+    refusal(&server.post(&route("options"), &json!({"samples_format": "gif"})), 422);
 }

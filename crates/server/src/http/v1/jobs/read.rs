@@ -69,6 +69,7 @@ pub(in crate::http) async fn list(
         kind: query.kind.map(|kind| Kind::from(kind).name().to_owned()),
         owner: identity.owner.filter(|_| !identity.admin),
         before: query.cursor,
+        ..Filter::default()
     };
     let Page { items, next } = state.database.jobs(&filter, limit).await?;
     let jobs = JobView::page(&state, items).await?;
