@@ -95,17 +95,17 @@ fn model() -> &'static Model {
 
 /// A picture and a mask of the goldens, of which the reference sees the pixels at the upper left of
 /// the latent's points alone.
-fn initial(goldens: &Goldens, size: &str) -> Initial {
+fn initial(goldens: &Goldens, size: &str, scale: u32) -> Initial {
     let (width, height) = size.split_once('x').unwrap();
     let (width, height) = (width.parse().unwrap(), height.parse().unwrap());
     let image = RgbImage::from_raw(width, height, goldens.bytes(&format!("init.{size}"))).unwrap();
     let mask = GrayImage::from_raw(width, height, goldens.bytes(&format!("mask.{size}"))).unwrap();
-    let seen = |x: u32, y: u32| *mask.get_pixel(x / 8 * 8, y / 8 * 8);
+    let seen = |x: u32, y: u32| *mask.get_pixel(x / scale * scale, y / scale * scale);
     Initial { image, mask: Some(GrayImage::from_fn(width, height, seen)) }
 }
 
 fn square() -> Initial {
-    initial(&Goldens::open("inpaint"), "64x64")
+    initial(&Goldens::open("inpaint"), "64x64", 8)
 }
 
 fn plan(scheduler: SchedulerKind, start: MaskedStart) -> Plan {
@@ -138,9 +138,11 @@ fn whole_images_equal_those_of_diffusers() {
     let text = std::fs::read_to_string(support::goldens().join("inpaint.json")).unwrap();
     for case in serde_json::from_str::<Cases>(&text).unwrap().cases {
         assert_eq!(case.init.replace("init", "mask"), case.mask);
-        let initial = initial(&goldens, case.init.strip_prefix("init.").unwrap());
+        let model = case.model();
+        let scale = model.info().vae.scale() as u32;
+        let initial = initial(&goldens, case.init.strip_prefix("init.").unwrap(), scale);
         let mut latent = Vec::new();
-        let image = generate(&case.model(), &case.plan(), Some(&initial), |sample| {
+        let image = generate(&model, &case.plan(), Some(&initial), |sample| {
             latent = sample.latent().to_vec();
             ControlFlow::Continue(())
         })
