@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials() {
+    fn credentials_in_any_header() {
         let of = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
