@@ -79,9 +79,12 @@ pub(in crate::http) async fn shape(request: Request, next: Next) -> Response {
     let is_ours = request.uri().path().starts_with("/v1/");
     let has_key = request.headers().contains_key("idempotency-key");
     let mut response = next.run(request).await;
+    if !is_ours {
+        return response;
+    }
     match response.extensions_mut().remove::<Told>() {
-        Some(told) if is_ours => refuse(told, response, has_key),
-        _ => response,
+        Some(told) => refuse(told, response, has_key),
+        None => response,
     }
 }
 
