@@ -1,9 +1,10 @@
 //! The fully transparent part of a picture, which some programs mean as a mask.
 
 use image::metadata::Orientation;
-use image::{DynamicImage, Rgb, RgbImage};
+use image::{DynamicImage, RgbImage};
 
 use super::Limits;
+use super::alpha::{alpha, stencil};
 use super::decode::read;
 use crate::Result;
 
@@ -25,14 +26,9 @@ pub fn cutout(bytes: &[u8], limits: &Limits) -> Result<Cutout> {
     let (decoded, orientation) = read(bytes, limits)?;
     let size = (decoded.width(), decoded.height());
     // As stored, so that nothing nearly transparent becomes transparent.
-    let mask = match &decoded {
-        DynamicImage::ImageLumaA8(image) => mask(size, image.pixels().map(|p| p.0[1] == 0)),
-        DynamicImage::ImageRgba8(image) => mask(size, image.pixels().map(|p| p.0[3] == 0)),
-        DynamicImage::ImageLumaA16(image) => mask(size, image.pixels().map(|p| p.0[1] == 0)),
-        DynamicImage::ImageRgba16(image) => mask(size, image.pixels().map(|p| p.0[3] == 0)),
-        // Without alpha.
-        _ => None,
-    };
+    let mask = alpha(&decoded)
+        .filter(|alpha| alpha.contains(&0))
+        .map(|alpha| stencil(&decoded, &alpha, |alpha| alpha == 0));
     let turned = match orientation {
         Orientation::Rotate90
         | Orientation::Rotate270
@@ -46,21 +42,6 @@ pub fn cutout(bytes: &[u8], limits: &Limits) -> Result<Cutout> {
         upright.into_rgb8()
     });
     Ok(Cutout { size: turned, mask })
-}
-
-/// White where a pixel is transparent; none where no pixel is.
-fn mask(
-    (width, height): (u32, u32),
-    transparent: impl Iterator<Item = bool> + Clone,
-) -> Option<RgbImage> {
-    if !transparent.clone().any(|is| is) {
-        return None;
-    }
-    let mut mask = RgbImage::new(width, height);
-    for (pixel, is) in mask.pixels_mut().zip(transparent) {
-        *pixel = Rgb([if is { 255 } else { 0 }; 3]);
-    }
-    Some(mask)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Pictures that are masks: bright where something is to be done, or opaque.
 
-use image::{DynamicImage, Rgb, RgbImage};
+use image::{DynamicImage, RgbImage};
 
 use super::Limits;
+use super::alpha::{alpha, stencil};
 use super::decode::read;
 use super::flatten::{high, to_rgb8};
 use crate::Result;
@@ -21,33 +22,12 @@ const OPAQUE: u8 = 128;
 /// As [`decode`](super::decode).
 pub fn decode_mask(bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
     let (decoded, orientation) = read(bytes, limits)?;
-    let size = (decoded.width(), decoded.height());
-    let stencil = match &decoded {
-        DynamicImage::ImageLumaA8(image) => stencil(size, image.pixels().map(|p| p.0[1])),
-        DynamicImage::ImageRgba8(image) => stencil(size, image.pixels().map(|p| p.0[3])),
-        DynamicImage::ImageLumaA16(image) => stencil(size, image.pixels().map(|p| high(p.0[1]))),
-        DynamicImage::ImageRgba16(image) => stencil(size, image.pixels().map(|p| high(p.0[3]))),
-        // Without alpha.
-        _ => None,
-    };
-    let mut upright = DynamicImage::ImageRgb8(stencil.unwrap_or_else(|| to_rgb8(decoded)));
+    let mask = alpha(&decoded)
+        .filter(|alpha| alpha.iter().any(|alpha| high(*alpha) < u8::MAX))
+        .map(|alpha| stencil(&decoded, &alpha, |alpha| high(alpha) > OPAQUE));
+    let mut upright = DynamicImage::ImageRgb8(mask.unwrap_or_else(|| to_rgb8(decoded)));
     upright.apply_orientation(orientation);
     Ok(upright.into_rgb8())
-}
-
-/// White where alpha is opaque; none where it is so everywhere, in full.
-fn stencil(
-    (width, height): (u32, u32),
-    alpha: impl Iterator<Item = u8> + Clone,
-) -> Option<RgbImage> {
-    if alpha.clone().all(|alpha| alpha == u8::MAX) {
-        return None;
-    }
-    let mut mask = RgbImage::new(width, height);
-    for (pixel, alpha) in mask.pixels_mut().zip(alpha) {
-        *pixel = Rgb([if alpha > OPAQUE { 255 } else { 0 }; 3]);
-    }
-    Some(mask)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! * [`to_unit`] and [`from_unit`] go between pixels and the values that a VAE takes and gives.
 //! * [`encode_png`] and [`read_text`] write PNG files with text and read the text back.
 
+mod alpha;
 mod cutout;
 mod decode;
 mod fit;

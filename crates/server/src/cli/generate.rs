@@ -98,7 +98,7 @@ pub(super) struct Generate {
     seed: Option<u64>,
 
     /// How prompts are read: plain (as they stand, about 75 tokens), or a1111, as AUTOMATIC1111's web
-    /// UI reads them: (more), [less], (weight:1.3), [from:to:when], [this|that], BREAK, any length
+    /// UI reads them: `(more)`, `[less]`, `(weight:1.3)`, `[from:to:when]`, `[this|that]`, BREAK, any length
     /// [default: plain]
     #[arg(long, value_name = "plain|a1111")]
     syntax: Option<PromptSyntax>,
