@@ -119,6 +119,14 @@ impl Server {
         self.send("POST", path, &headers, body.to_string().as_bytes())
     }
 
+    /// Calls with a key; null is no body.
+    pub(crate) fn call(&self, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let headers = [("authorization", &*authorization), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, &headers, body.as_bytes())
+    }
+
     pub(crate) fn send(
         &self,
         method: &str,

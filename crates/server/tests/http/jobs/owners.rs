@@ -3,14 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{JOBS, path, small};
-use crate::support::{Answer, Data, Server};
-
-fn call(server: &Server, key: &str, method: &str, path: &str, body: &Value) -> Answer {
-    let authorization = format!("Bearer {key}");
-    let headers = [("authorization", &*authorization), ("content-type", "application/json")];
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    server.send(method, path, &headers, body.as_bytes())
-}
+use crate::support::{Data, Server};
 
 #[test]
 fn a_job_is_its_keys_and_the_administrators() {
@@ -20,12 +13,12 @@ fn a_job_is_its_keys_and_the_administrators() {
     let admin = log.lines().find(|line| line.starts_with("dsk_")).unwrap();
     let [mine, other] = ["mine", "other"].map(|name| {
         let body = json!({"name": name, "scopes": ["read", "generate"]});
-        let made = call(&server, admin, "POST", "/api/v1/keys", &body);
+        let made = server.call(admin, "POST", "/api/v1/keys", &body);
         assert_eq!(made.status, 201, "{}", made.text());
         made.json()["key"].as_str().unwrap().to_owned()
     });
     server.post(JOBS, &small(json!({}))).problem(401);
-    let job = call(&server, &mine, "POST", JOBS, &small(json!({}))).json();
+    let job = server.call(&mine, "POST", JOBS, &small(json!({}))).json();
     assert_eq!(job["state"], "succeeded", "{job}");
     let (id, name) = (job["id"].as_str().unwrap(), job["images"][0]["name"].as_str().unwrap());
     let reads = [
@@ -36,18 +29,18 @@ fn a_job_is_its_keys_and_the_administrators() {
         format!("/outputs/{id}/{name}"),
     ];
     for read in &reads {
-        call(&server, &other, "GET", read, &Value::Null).problem(404);
+        server.call(&other, "GET", read, &Value::Null).problem(404);
         for key in [&*mine, admin] {
-            assert_eq!(call(&server, key, "GET", read, &Value::Null).status, 200, "{read}");
+            assert_eq!(server.call(key, "GET", read, &Value::Null).status, 200, "{read}");
         }
     }
     for action in ["cancel", "retry", "replay"] {
         let action = format!("{}/{action}", path(&job));
-        call(&server, &other, "POST", &action, &Value::Null).problem(404);
+        server.call(&other, "POST", &action, &Value::Null).problem(404);
     }
-    call(&server, &other, "DELETE", &path(&job), &Value::Null).problem(404);
+    server.call(&other, "DELETE", &path(&job), &Value::Null).problem(404);
     let listed = |key: &str| {
-        let list = call(&server, key, "GET", JOBS, &Value::Null).json();
+        let list = server.call(key, "GET", JOBS, &Value::Null).json();
         list["jobs"].as_array().unwrap().len()
     };
     assert_eq!([listed(&mine), listed(&other), listed(admin)], [1, 0, 1]);
