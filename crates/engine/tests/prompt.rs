@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -79,6 +80,39 @@ fn chunks_weights_and_contexts_are_those_of_the_reference() {
             let (kept, want) = (kept.collect::<Vec<_>>(), format!("{what}.context"));
             assert_close(&what, &kept, &goldens.floats(&want), TOLERANCE);
         }
+    }
+}
+
+/// What the web UI's own code makes of a prompt in ten steps.
+#[derive(Deserialize)]
+struct Webui {
+    prompt: String,
+    /// A text and how many steps it holds.
+    sections: Vec<(String, usize)>,
+    /// Of each text, parts with their weight; a break has −1.
+    parts: BTreeMap<String, Vec<(String, f64)>>,
+}
+
+#[test]
+fn prompts_of_chance_are_read_as_by_the_web_ui() {
+    let file = std::fs::read(goldens().join("webui.json")).unwrap();
+    for Webui { prompt, sections, parts } in serde_json::from_slice::<Vec<Webui>>(&file).unwrap() {
+        let (schedule, texts) = read(&prompt, Role::Negative, 10).unwrap();
+        let mut wanted = sections.iter().flat_map(|(text, steps)| vec![text; *steps]);
+        let mut begin = 0;
+        for (end, text) in schedule.sections {
+            for step in begin..end {
+                assert_eq!(Some(&schedule.texts[text]), wanted.next(), "{prompt:?}, step {step}");
+            }
+            let wanted = &parts[&schedule.texts[text]];
+            assert_eq!(texts[text].len(), wanted.len(), "{prompt:?}: {:?}", texts[text]);
+            for (part, (text, weight)) in texts[text].iter().zip(wanted) {
+                assert_eq!(&part.text, text, "{prompt:?}");
+                assert!((part.weight - weight).abs() <= 1e-9 * weight.abs(), "{prompt:?}: {part:?}");
+            }
+            begin = end;
+        }
+        assert_eq!(wanted.next(), None, "{prompt:?}");
     }
 }
 
