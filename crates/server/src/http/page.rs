@@ -1,4 +1,4 @@
-//! The page at `/`: plain files in the binary, which use the native dialect.
+//! The pages at `/` and `/admin/`: plain files in the binary, which use the native dialect.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use diffusion_jobs::artifacts::sha256;
 
@@ -19,7 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// A file of the page.
+/// A file of the pages.
 struct File {
     name: &'static str,
     content_type: &'static str,
@@ -36,12 +36,17 @@ macro_rules! file {
     };
 }
 
-/// The page itself is the first.
-static FILES: [File; 9] = [
-    file!("index.html", "text/html; charset=utf-8"),
+/// What pages are made of.
+static PAGE: File = file!("index.html", "text/html; charset=utf-8");
+static ADMIN: File = file!("admin.html", "text/html; charset=utf-8");
+static PARTS: [File; 12] = [
     file!("style.css", "text/css; charset=utf-8"),
     file!("icon.svg", "image/svg+xml"),
+    file!("admin.css", "text/css; charset=utf-8"),
+    file!("admin.js", "text/javascript; charset=utf-8"),
     file!("app.js", "text/javascript; charset=utf-8"),
+    file!("dom.js", "text/javascript; charset=utf-8"),
+    file!("key.js", "text/javascript; charset=utf-8"),
     file!("api.js", "text/javascript; charset=utf-8"),
     file!("form.js", "text/javascript; charset=utf-8"),
     file!("stage.js", "text/javascript; charset=utf-8"),
@@ -51,19 +56,21 @@ static FILES: [File; 9] = [
 
 /// The tag of each file: scripts import each other, so that all of them are of one version.
 static TAG: LazyLock<String> = LazyLock::new(|| {
-    let all: Vec<&str> = FILES.iter().map(|file| file.text).collect();
+    let all: Vec<&str> = [&PAGE, &ADMIN].into_iter().chain(&PARTS).map(|file| file.text).collect();
     format!("\"{}\"", &sha256(all.concat().as_bytes())[..16])
 });
 
-/// `GET /`, and what the page loads.
+/// `GET /`, `GET /admin/`, and what they load.
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { send(&FILES[0], &headers) }))
+        .route("/", get(|headers: HeaderMap| async move { send(&PAGE, &headers) }))
+        .route("/admin/", get(|headers: HeaderMap| async move { send(&ADMIN, &headers) }))
+        .route("/admin", get(|| async { Redirect::to("/admin/") }))
         .route("/page/{name}", get(part))
 }
 
 async fn part(Path(name): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let file = FILES[1..].iter().find(|file| file.name == name);
+    let file = PARTS.iter().find(|file| file.name == name);
     let file = file.ok_or_else(|| Problem::not_found(format!("the page has no file {name:?}")))?;
     Ok(send(file, &headers))
 }

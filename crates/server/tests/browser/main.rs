@@ -1,8 +1,9 @@
-//! The page at `/` in a real browser: headless Chromium, driven over its own protocol.
+//! The pages at `/` and `/admin/` in a real browser: headless Chromium, driven over its own protocol.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod chromium;
 mod page;
 #[path = "../http/support.rs"]

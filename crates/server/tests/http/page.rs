@@ -1,11 +1,28 @@
-//! The page at `/`, as it is sent; what it does is tried in a browser (`tests/browser`).
+//! The pages at `/` and `/admin/`, as they are sent; what they do is tried in a browser (`tests/browser`).
 
 use crate::support::Server;
 
 #[test]
 fn the_page_and_its_files_are_sent_and_known_again() {
     let server = Server::start(&[]);
-    let page = server.get("/");
+    let moved = server.get("/admin");
+    assert_eq!((moved.status, moved.header("location")), (303, Some("/admin/")));
+    for path in ["/", "/admin/"] {
+        its_files_are_sent(&server, path);
+    }
+    for import in ["api.js", "dom.js", "form.js", "key.js", "stage.js", "recent.js", "taken.js"] {
+        let answer = server.get(&format!("/page/{import}"));
+        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+    }
+    for other in
+        ["/page/", "/page/none.js", "/page/..%2findex.html", "/page/index.html", "/admin/none"]
+    {
+        server.get(other).problem(404);
+    }
+}
+
+fn its_files_are_sent(server: &Server, path: &str) {
+    let page = server.get(path);
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").unwrap();
@@ -24,12 +41,5 @@ fn the_page_and_its_files_are_sent_and_known_again() {
         assert_eq!(answer.header("cache-control"), Some("no-cache"));
         let known = server.send("GET", &path, &[("if-none-match", tag)], b"");
         assert_eq!((known.status, known.body.len()), (304, 0), "{path}");
-    }
-    for import in ["api.js", "form.js", "stage.js", "recent.js", "taken.js"] {
-        let answer = server.get(&format!("/page/{import}"));
-        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
-    }
-    for other in ["/page/", "/page/none.js", "/page/..%2findex.html", "/page/index.html"] {
-        server.get(other).problem(404);
     }
 }

@@ -1,7 +1,9 @@
 // What the page does when something is typed, pressed, dropped or pasted.
 
-import { call, get, hasKey, keepKey, onKeyWanted, post, Problem, read } from "./api.js";
-import { $, isTouched, loadModels, request, showError, startFrom, toPrompt, use } from "./form.js";
+import "./key.js";
+import { call, get, post, Problem, read } from "./api.js";
+import { $ } from "./dom.js";
+import { isTouched, loadModels, request, showError, startFrom, toPrompt, use } from "./form.js";
 import { add, loadRecent, more } from "./recent.js";
 import { forget, left, say, stop, watch } from "./stage.js";
 
@@ -128,34 +130,6 @@ addEventListener("paste", (event) => {
   event.preventDefault();
   attempt(() => take(file));
 });
-
-// Keys
-function enterKey(problem, kept) {
-  $("key-error").textContent = problem;
-  if (!$("key").open) $("key").showModal();
-  $("key-form").onsubmit = (event) => {
-    event.preventDefault();
-    const key = $("key-value").value.trim();
-    // A header holds nothing else.
-    if (!/^[\x21-\x7e]+$/.test(key)) {
-      $("key-error").textContent = "Enter the key as it was given to you.";
-      return;
-    }
-    keepKey(key);
-    kept();
-  };
-}
-onKeyWanted((wasRefused) => new Promise((done) => {
-  enterKey(wasRefused ? "The server does not know this key, or no longer." : "", () => {
-    $("key").close();
-    $("key-open").hidden = false;
-    done();
-  });
-}));
-// Without a key nothing here works.
-$("key").addEventListener("cancel", (event) => { if (!hasKey()) event.preventDefault(); });
-$("key-open").hidden = !hasKey();
-$("key-open").addEventListener("click", () => enterKey("", () => location.reload()));
 
 $("older").addEventListener("click", () => attempt(() => more(actions)));
 

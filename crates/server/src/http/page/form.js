@@ -1,9 +1,8 @@
 // What is asked: the fields, the picture to start from, and what is wrong with them.
 
 import { get } from "./api.js";
+import { $ } from "./dom.js";
 import { notTaken, withoutNetworks } from "./taken.js";
-
-export const $ = (id) => document.getElementById(id);
 
 const FIELDS = ["prompt", "negative_prompt", "model", "width", "height", "steps", "guidance", "seed",
   "scheduler", "syntax", "clip_skip", "variation_seed", "variation_strength", "resize", "strength",

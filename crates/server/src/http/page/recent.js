@@ -1,7 +1,7 @@
 // Recent pictures, and one of them with how it was made.
 
 import { clear, get, release, show } from "./api.js";
-import { $ } from "./form.js";
+import { $ } from "./dom.js";
 import { saveLinks } from "./stage.js";
 
 const PAGE = 24;

@@ -1,7 +1,7 @@
 // One job from its making to its picture.
 
 import { clear, fetched, follow, hasKey, post, show } from "./api.js";
-import { $ } from "./form.js";
+import { $ } from "./dom.js";
 
 const STORED = "diffusion-server-job";
 

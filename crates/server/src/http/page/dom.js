@@ -1,0 +1,3 @@
+// Elements by their ids.
+
+export const $ = (id) => document.getElementById(id);

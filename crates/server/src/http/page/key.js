@@ -1,0 +1,32 @@
+// The dialog that asks for an API key, on every page that has one.
+
+import { hasKey, keepKey, onKeyWanted } from "./api.js";
+import { $ } from "./dom.js";
+
+function enterKey(problem, kept) {
+  $("key-error").textContent = problem;
+  if (!$("key").open) $("key").showModal();
+  $("key-form").onsubmit = (event) => {
+    event.preventDefault();
+    const key = $("key-value").value.trim();
+    // A header holds nothing else.
+    if (!/^[\x21-\x7e]+$/.test(key)) {
+      $("key-error").textContent = "Enter the key as it was given to you.";
+      return;
+    }
+    keepKey(key);
+    kept();
+  };
+}
+
+onKeyWanted((wasRefused) => new Promise((done) => {
+  enterKey(wasRefused ? "The server does not know this key, or no longer." : "", () => {
+    $("key").close();
+    $("key-open").hidden = false;
+    done();
+  });
+}));
+// Without a key nothing here works.
+$("key").addEventListener("cancel", (event) => { if (!hasKey()) event.preventDefault(); });
+$("key-open").hidden = !hasKey();
+$("key-open").addEventListener("click", () => enterKey("", () => location.reload()));
