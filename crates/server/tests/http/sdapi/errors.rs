@@ -88,7 +88,6 @@ fn what_is_long_is_not_repeated_whole() {
         (json!({"override_settings": {"sd_model_checkpoint": long}}), "txt2img", "what there is"),
         (json!({"override_settings": {&*long: 1}}), "txt2img", "leave it out"),
         (json!({"override_settings": {"sigma_max": long}}), "txt2img", "can only be 0 here"),
-        (json!({"force_task_id": long}), "txt2img", ""),
     ] {
         let answer = server.post(&route(name), &small(more));
         assert!((400..500).contains(&answer.status), "{}", answer.status);

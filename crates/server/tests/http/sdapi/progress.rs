@@ -39,13 +39,18 @@ fn idle_is_no_progress_of_no_jobs() {
 #[test]
 fn where_there_is_no_call_another_job_of_the_key_is_shown() {
     let server = Server::start(&[]);
-    let native = submitted(&server, &crate::jobs::long(json!({"count": 2})));
+    let size = json!({"width": 128, "height": 128, "steps": 900});
+    let mut native = crate::jobs::small(size.clone());
+    native["count"] = json!(2);
+    let native = submitted(&server, &native);
     begun(&server, &native, 1);
     let seen = progress(&server, "");
     assert_eq!((&seen["state"]["job_count"], &seen["state"]["job_no"]), (&json!(2), &json!(0)));
     assert!(seen["progress"].as_f64().unwrap() > 0.0, "{seen}");
     thread::scope(|scope| {
-        let call = waiting(scope, &server, long(json!({"force_task_id": "t", "steps": 800})));
+        let mut body = small(size);
+        body["force_task_id"] = json!("t");
+        let call = waiting(scope, &server, body);
         running(&server, "t", 1);
         assert_eq!(progress(&server, "")["state"]["job_count"], 1, "its own is preferred");
         server.send("POST", &route("interrupt"), &[], b"");
