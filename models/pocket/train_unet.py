@@ -47,6 +47,7 @@ class Plan:
     text_steps: int = 0  # steps of the text encoder alone, before the denoiser's first
     hint: float = 0.1  # weight of the attribute loss beside the denoising loss
     focus: float = 2.0  # how much more the loss counts where the subject is
+    offset: float = 0.1  # deviation of a constant added to each channel of the noise
 
 
 def build_unet(plan: Plan, sample_size: int) -> UNet2DConditionModel:
@@ -99,14 +100,18 @@ def adopt(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
 
 
 class Noise:
-    """Stable Diffusion's scaled-linear schedule, its targets and loss weights."""
+    """Stable Diffusion's scaled-linear schedule, its targets and loss weights.
 
-    def __init__(self, prediction: str, gamma: float = 5.0) -> None:
+    The weights are min-SNR's, raised where hardly anything of the picture is left (``low``):
+    there sky and land are decided, and the plain loss is too small to teach them.
+    """
+
+    def __init__(self, prediction: str, gamma: float = 5.0, low: float = 0.3) -> None:
         betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
         self.alpha = torch.cumprod(1 - betas, 0)
         snr = self.alpha / (1 - self.alpha)
         self.prediction = prediction
-        self.weight = snr.clamp(max=gamma) / (snr if prediction == "epsilon" else snr + 1)
+        self.weight = snr.clamp(max=gamma) / (snr if prediction == "epsilon" else snr + 1) * (low / snr).clamp(min=1).sqrt()
 
     def pick(self, batch: int) -> torch.Tensor:
         """Evenly spread random time steps, which makes the loss less noisy."""
@@ -243,7 +248,8 @@ class Trainer:
         """The weighted denoising loss of one batch."""
         x, care, ids, pick, keep = self.batch()
         t = self.noise.pick(len(x))
-        noisy, target = self.noise.mix(x, torch.randn_like(x), t)
+        e = torch.randn_like(x) + self.plan.offset * torch.randn(*x.shape[:2], 1, 1)
+        noisy, target = self.noise.mix(x, e, t)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
             words = self.text(ids).last_hidden_state
             out = self.unet(noisy.contiguous(memory_format=torch.channels_last), t, words).sample

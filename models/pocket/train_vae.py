@@ -37,10 +37,10 @@ def to_float(pixels: np.ndarray) -> torch.Tensor:
 
 
 def crops(images: np.ndarray, rng: np.random.Generator, batch: int, size: int) -> torch.Tensor:
-    """Random crops of scenes, with about a quarter of them other textures."""
+    """Random crops of scenes, with about a tenth of them other textures."""
     out = np.empty((batch, size, size, 3), np.uint8)
     for k in range(batch):
-        if rng.random() < 0.25:
+        if rng.random() < 0.1:
             out[k] = random_texture(rng, size)
             continue
         image = images[rng.integers(len(images))]
@@ -73,7 +73,7 @@ def vae_loss(vae: AutoencoderKL, x: torch.Tensor, bf16: bool, kl: float = 5e-5) 
         y = vae.decode(post.sample()).sample
     y, mean, logvar = y.float(), post.mean.float(), post.logvar.float()
     divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-    loss = (y - x).abs().mean() + 0.5 * F.mse_loss(y, x) + 0.5 * edge_loss(y, x) + colour_loss(y, x) + kl * divergence
+    loss = 0.5 * (y - x).abs().mean() + 4 * F.mse_loss(y, x) + 0.25 * edge_loss(y, x) + 0.3 * colour_loss(y, x) + kl * divergence
     return loss, F.mse_loss(y.detach(), x).item()
 
 

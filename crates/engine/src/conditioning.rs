@@ -8,6 +8,7 @@ use crate::models::{ClipText, Conditioning, UNet};
 use crate::ops::Meter;
 use crate::plan::{Plan, PromptSyntax};
 use crate::prompt::{self, Chunk, Role, Texts, Turn};
+use crate::tokenizer::Tokenizer;
 use crate::{Error, Result, schedulers};
 
 /// The texts of one prompt as the UNet sees them.
@@ -66,6 +67,42 @@ impl ModelInfo {
         Ok(())
     }
 
+    /// Reads a plan's prompts to their end; gives warnings of what is cut off.
+    ///
+    /// # Errors
+    /// A prompt asks for what cannot be done, is too long, or has characters that the vocabulary
+    /// cannot express.
+    pub fn read_prompts(&self, tokenizer: &Tokenizer, plan: &Plan) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        self.texts(tokenizer, plan, &mut warnings)?;
+        Ok(warnings)
+    }
+
+    /// The texts of the plan: the negative prompt's with guidance, the prompt's.
+    pub(crate) fn texts(
+        &self,
+        tokenizer: &Tokenizer,
+        plan: &Plan,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Texts>> {
+        let read = |(role, text): (Role, &str)| match plan.text.syntax {
+            PromptSyntax::A1111 => Texts::read(tokenizer, text, role, self.evaluations(plan)?),
+            PromptSyntax::Long => Texts::long(tokenizer, text, role),
+            PromptSyntax::Plain => {
+                let encoding = tokenizer.encode(text)?;
+                if encoding.dropped > 0 {
+                    let name = role.field().replace('_', " ");
+                    warnings.push(format!(
+                        "the {name} is too long for the model; cut off: \"{}\"",
+                        encoding.dropped_text
+                    ));
+                }
+                Ok(Texts::single(Chunk::plain(encoding.ids), role))
+            }
+        };
+        plan.prompts(self).into_iter().map(read).collect()
+    }
+
     /// Reads a plan's prompts, as far as that goes without the tokenizer.
     pub(crate) fn check_prompts(&self, plan: &Plan) -> Result<()> {
         if plan.text.syntax == PromptSyntax::A1111 {
@@ -86,29 +123,6 @@ impl ModelInfo {
 }
 
 impl Model {
-    /// The texts of the plan: the negative prompt's with guidance, the prompt's.
-    pub(crate) fn texts(&self, plan: &Plan, warnings: &mut Vec<String>) -> Result<Vec<Texts>> {
-        let evaluations = match plan.text.syntax {
-            PromptSyntax::Plain => 0,
-            PromptSyntax::A1111 => self.info.evaluations(plan)?,
-        };
-        let read = |(role, text): (Role, &str)| {
-            if plan.text.syntax == PromptSyntax::A1111 {
-                return Texts::read(&self.tokenizer, text, role, evaluations);
-            }
-            let encoding = self.tokenizer.encode(text)?;
-            if encoding.dropped > 0 {
-                let name = role.field().replace('_', " ");
-                warnings.push(format!(
-                    "the {name} is too long for the model; cut off: \"{}\"",
-                    encoding.dropped_text
-                ));
-            }
-            Ok(Texts::single(Chunk::plain(encoding.ids), role))
-        };
-        plan.prompts(&self.info).into_iter().map(read).collect()
-    }
-
     /// Keys and values of the plan's texts, a row each.
     pub(crate) fn condition(&self, plan: &Plan, texts: &[Texts]) -> Result<Vec<Conditioned>> {
         let encode = |texts: &Texts| {

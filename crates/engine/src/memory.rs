@@ -71,7 +71,7 @@ impl Model {
     /// every tensor and every kernel's scratch of the real run. Pixels and latents outside the
     /// networks come on top. A plan whose prompts cannot be read is counted with short ones.
     pub fn memory(&self, plan: &Plan, samples: usize) -> MemoryPlan {
-        let texts = self.texts(plan, &mut Vec::new());
+        let texts = self.info.texts(&self.tokenizer, plan, &mut Vec::new());
         let texts = texts.unwrap_or_else(|_| short_texts(&self.info, plan, self.chunk_tokens()));
         self.memory_of(plan, samples, &texts)
     }
@@ -94,10 +94,11 @@ impl Model {
     /// # Errors
     /// They cannot be read.
     pub fn text_size(&self, plan: &Plan) -> Result<TextSize> {
-        let sizes = self.texts(plan, &mut Vec::new())?.into_iter().map(|texts| {
-            let longest = texts.chunks.iter().map(Vec::len).max().unwrap_or(1);
-            TextSize { longest, all: texts.chunks.iter().map(Vec::len).sum() }
-        });
+        let sizes =
+            self.info.texts(&self.tokenizer, plan, &mut Vec::new())?.into_iter().map(|texts| {
+                let longest = texts.chunks.iter().map(Vec::len).max().unwrap_or(1);
+                TextSize { longest, all: texts.chunks.iter().map(Vec::len).sum() }
+            });
         Ok(sizes.fold(TextSize::default(), TextSize::max))
     }
 

@@ -7,7 +7,7 @@ use crate::models::{ClipText, UNet, Vae};
 use crate::ops::{Packing, Residency, Taken};
 use crate::runtime::{Options, Runtime};
 use crate::source::Source;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{FOLDER, Tokenizer};
 use crate::weights::{Bytes, Weights};
 use crate::{Error, Result};
 
@@ -38,7 +38,7 @@ impl Model {
     /// into the memory limit.
     pub fn open(runtime: &Runtime, source: &Source) -> Result<Self> {
         let info = ModelInfo::read(source)?;
-        let tokenizer = Tokenizer::open(source, "tokenizer")?;
+        let tokenizer = Tokenizer::open(source, FOLDER)?;
         let (length, positions) = (tokenizer.max_length(), info.text.max_positions);
         if length > positions {
             return Err(Error::malformed(

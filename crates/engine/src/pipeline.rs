@@ -199,7 +199,7 @@ impl Model {
     /// As [`Model::check`]; gives the plan's texts, which are read once.
     pub(crate) fn admit(&self, plan: &Plan, warnings: &mut Vec<String>) -> Result<Vec<Texts>> {
         self.info.check_numbers(plan)?;
-        let texts = self.texts(plan, warnings)?;
+        let texts = self.info.texts(&self.tokenizer, plan, warnings)?;
         if let Some(limit) = self.runtime.options().memory_limit {
             // Other models that are loaded count as well.
             let weights = self.runtime.weights().live();

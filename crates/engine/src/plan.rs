@@ -63,6 +63,8 @@ pub enum PromptSyntax {
     /// does.
     #[default]
     Plain,
+    /// Nothing: the words are read as they stand, in as many chunks of 75 tokens as they take.
+    Long,
     /// As AUTOMATIC1111's web UI: `(a)`, `[a]`, `(a:1.2)`, `[a:b:0.5]`, `[a|b]`, `BREAK`, `\(`, in
     /// chunks of 75 tokens without an end.
     A1111,
@@ -72,6 +74,7 @@ impl fmt::Display for PromptSyntax {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain => "plain",
+            Self::Long => "long",
             Self::A1111 => "a1111",
         })
     }
@@ -81,10 +84,10 @@ impl FromStr for PromptSyntax {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let all = [Self::Plain, Self::A1111];
+        let all = [Self::Plain, Self::Long, Self::A1111];
         all.into_iter()
             .find(|syntax| syntax.to_string() == name)
-            .ok_or_else(|| Error::plan("syntax", format!("{name:?}: plain or a1111")))
+            .ok_or_else(|| Error::plan("syntax", format!("{name:?}: plain, long or a1111")))
     }
 }
 
@@ -134,7 +137,7 @@ impl Plan {
         if self.steps == 0 {
             return Err(Error::plan("steps", "0: at least 1 is needed"));
         }
-        if !self.guidance.is_finite() || self.guidance.abs() > 1000.0 {
+        if !(0.0..=1000.0).contains(&self.guidance) {
             let message =
                 format!("{}: a number from 0 to 1000 is needed, usually 1 to 15", self.guidance);
             return Err(Error::plan("guidance", message));
@@ -200,6 +203,7 @@ mod tests {
             (Plan { height: u32::MAX, ..plan() }, "height"),
             (Plan { steps: 0, ..plan() }, "steps 0"),
             (Plan { guidance: f64::NAN, ..plan() }, "guidance NaN"),
+            (Plan { guidance: -1.0, ..plan() }, "guidance -1"),
             (Plan { strength: Some(0.0), ..plan() }, "strength 0"),
             (Plan { strength: Some(1.5), ..plan() }, "strength 1.5"),
             (Plan { inpaint: Some(MaskedStart::Image), ..plan() }, "inpaint takes"),

@@ -17,7 +17,7 @@ use tokenizers::pre_tokenizers::{self, byte_level::ByteLevel};
 use crate::source::Source;
 use crate::{Error, Result};
 
-pub use files::TokenizerFiles;
+pub use files::{FILES, FOLDER, TokenizerFiles};
 
 /// The length of a prompt where the files name none that makes sense: CLIP's.
 const DEFAULT_MAX_LENGTH: usize = 77;

@@ -116,9 +116,11 @@ pub struct Mask {
 /// How prompts are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Syntax {
-    /// As they stand.
+    /// As they stand, cut off after what the text encoder reads at once.
     #[default]
     Plain,
+    /// As they stand, as long as they are.
+    Long,
     /// With AUTOMATIC1111's weights and schedules.
     A1111,
 }

@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 impl Part {
-    fn plain(text: &str) -> Self {
+    pub(super) fn plain(text: &str) -> Self {
         Self { text: text.to_owned(), weight: 1.0 }
     }
 

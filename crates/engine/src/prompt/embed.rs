@@ -1,5 +1,6 @@
 //! Contexts: from the chunks of all texts of a prompt to what cross-attention sees.
 
+use super::attention::Part;
 use super::chunks::{self, Chunk};
 use super::{MAX_HELD, PromptError, Role};
 use crate::models::ClipText;
@@ -16,6 +17,11 @@ pub struct Turn {
     pub text: usize,
 }
 
+impl Turn {
+    /// Of the one text of a prompt that does not change.
+    const ALWAYS: Self = Self { last: usize::MAX, text: 0 };
+}
+
 /// All texts of one prompt, as a text encoder takes them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Texts {
@@ -30,8 +36,16 @@ pub struct Texts {
 impl Texts {
     /// One text in one chunk, whatever the evaluation.
     pub fn single(chunk: Chunk, role: Role) -> Self {
-        let turns = vec![Turn { last: usize::MAX, text: 0 }];
-        Self { chunks: vec![vec![chunk]], turns, role }
+        Self { chunks: vec![vec![chunk]], turns: vec![Turn::ALWAYS], role }
+    }
+
+    /// One text as it stands, in as many chunks as it takes, whatever the evaluation.
+    ///
+    /// # Errors
+    /// It is too long, or has a character that the vocabulary cannot express.
+    pub fn long(tokenizer: &Tokenizer, text: &str, role: Role) -> Result<Self> {
+        let chunks = chunks::read(tokenizer, &[Part::plain(text)], role.field())?;
+        Ok(Self { chunks: vec![chunks], turns: vec![Turn::ALWAYS], role })
     }
 
     /// Reads a prompt for a run of `evaluations`.

@@ -23,6 +23,12 @@ pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
 const VOCAB: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 
+/// The folder of a model's tokenizer.
+pub const FOLDER: &str = "tokenizer";
+/// The files that may be in it and count.
+pub const FILES: [&str; 6] =
+    [TOKENIZER_JSON, VOCAB, MERGES, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS];
+
 /// The contents of a tokenizer's files, wherever they come from. Needed are `tokenizer_json`, which
 /// goes first, or else `vocab` and `merges`.
 #[derive(Debug, Clone, Copy)]

@@ -97,10 +97,10 @@ pub(super) struct Generate {
     #[arg(long)]
     seed: Option<u64>,
 
-    /// How prompts are read: plain (as they stand, about 75 tokens), or a1111, as AUTOMATIC1111's web
-    /// UI reads them: `(more)`, `[less]`, `(weight:1.3)`, `[from:to:when]`, `[this|that]`, BREAK, any length
-    /// [default: plain]
-    #[arg(long, value_name = "plain|a1111")]
+    /// How prompts are read: plain (as they stand, cut off after about 75 tokens), long (as they stand,
+    /// any length), or a1111, as AUTOMATIC1111's web UI reads them: `(more)`, `[less]`, `(weight:1.3)`,
+    /// `[from:to:when]`, `[this|that]`, BREAK, any length [default: plain]
+    #[arg(long, value_name = "plain|long|a1111")]
     syntax: Option<PromptSyntax>,
 
     /// The text encoder's layer to use, counted from the last, 1 [default: the model's own]

@@ -132,6 +132,7 @@ fn image(
         text: TextOptions {
             syntax: match request.syntax {
                 Syntax::Plain => PromptSyntax::Plain,
+                Syntax::Long => PromptSyntax::Long,
                 Syntax::A1111 => PromptSyntax::A1111,
             },
             clip_skip: request.clip_skip,

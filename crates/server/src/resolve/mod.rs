@@ -4,6 +4,7 @@
 mod images;
 mod models;
 mod pictures;
+mod words;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ use crate::config::Config;
 use crate::dataset::Pictures;
 use crate::inpaint::check_mask;
 use crate::plan::{ImagePlan, StoredMask};
+
+/// Where the record of a request has what is not quite as it was asked for.
+pub(crate) const WARNINGS: &str = "warnings";
 
 /// What resolving looks up.
 #[derive(Debug)]
@@ -80,9 +84,14 @@ impl Resolver {
                 Kind::Random => draw(&asked, &models, &pictures, seed)?,
                 _ => combine(&asked, &models, &pictures, seed)?,
             };
+            let (mut warnings, mut read) = (Vec::new(), HashSet::new());
             for (model, image) in &images {
                 check(&engine, model, &image.plan)?;
+                if read.insert((&model.name, &image.plan.prompt)) {
+                    warnings.extend(model.words.read(&model.info, &image.plan).map_err(refused)?);
+                }
             }
+            warnings.dedup();
             if let (Some(Mask { inpaint, .. }), Some(mask)) = (&asked.mask, &masking) {
                 let sizes = images.iter().filter_map(|(_, image)| {
                     Some((image.input_size?, (image.plan.width, image.plan.height)))
@@ -93,9 +102,9 @@ impl Resolver {
                         .map_err(|why| Error::field("mask", why))?;
                 }
             }
-            Ok::<_, Error>(images)
+            Ok::<_, Error>((images, warnings))
         });
-        let images = images.await??;
+        let (images, warnings) = images.await??;
         let names = output_names(images.iter().map(|(_, image)| image.name.as_str()));
         let stored = images.into_iter().zip(names).map(|((_, image), output_name)| {
             let plan = ImagePlan {
@@ -115,7 +124,7 @@ impl Resolver {
         });
         Ok(NewJob {
             kind: request.kind.name().into(),
-            request: record(request, &inputs, mask.as_ref(), seed),
+            request: record(request, &inputs, mask.as_ref(), seed, warnings),
             owner,
             priority: request.priority,
             images: stored.collect::<Result<_>>()?,
@@ -125,10 +134,6 @@ impl Resolver {
 
 /// Refuses what the model cannot do, and what does not fit into memory.
 fn check(engine: &Runtime, model: &Found, plan: &Plan) -> Result<()> {
-    let refused = |error: diffusion_engine::Error| match error {
-        diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
-        error => Error::Invalid(error.to_string()),
-    };
     model.info.check(plan).map_err(refused)?;
     if let Some(limit) = engine.options().memory_limit {
         let planned = model.info.memory(engine, plan, 1).map_err(refused)?;
@@ -140,18 +145,26 @@ fn check(engine: &Runtime, model: &Found, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+fn refused(error: diffusion_engine::Error) -> Error {
+    match error {
+        diffusion_engine::Error::Plan { field, message } => Error::field(field, message),
+        error => Error::Invalid(error.to_string()),
+    }
+}
+
 /// Does what waits for files or computes for long beside the runtime's threads.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::io("a thread of the server", std::io::Error::other(error)))
 }
 
-/// The request as it is kept: with its seed, and pictures by their hashes.
+/// The request as it is kept: with its seed, pictures by their hashes, and warnings.
 fn record(
     request: &Request,
     inputs: &[Stored],
     mask: Option<&StoredMask>,
     seed: u64,
+    warnings: Vec<String>,
 ) -> serde_json::Value {
     let images: Vec<_> =
         inputs.iter().map(|input| json!({ "path": input.path, "sha256": input.sha256 })).collect();
@@ -174,11 +187,13 @@ fn record(
         "resize": request.resize,
         "syntax": match request.syntax {
             Syntax::Plain => "plain",
+            Syntax::Long => "long",
             Syntax::A1111 => "a1111",
         },
         "clip_skip": request.clip_skip,
         "variation": request.variation.map(|(seed, strength)| Variation { seed, strength }),
         "dialect": request.dialect.name(),
         "label": request.label,
+        WARNINGS: warnings,
     })
 }

@@ -9,6 +9,7 @@ use diffusion_engine::{ModelInfo, Source};
 use diffusion_jobs::request::Kind;
 use diffusion_jobs::{Error, Request};
 
+use super::words::{Tokenizers, Words};
 use super::{Resolver, Result, aside};
 use crate::catalogue::Known;
 use crate::dataset::{self, Shelf, usable};
@@ -20,11 +21,23 @@ pub(super) struct Found {
     /// Where it lies, unless it is in the binary.
     pub(super) folder: Option<PathBuf>,
     pub(super) info: Arc<ModelInfo>,
+    pub(super) words: Arc<Words>,
 }
 
 /// What the files of models say, read again only when they have changed.
 #[derive(Debug, Default)]
-pub(super) struct Infos(Mutex<HashMap<Place, (Stamp, Arc<ModelInfo>)>>);
+pub(super) struct Infos {
+    read: Mutex<HashMap<Place, Said>>,
+    tokenizers: Arc<Tokenizers>,
+}
+
+/// What a model's files said when they were as the stamp has them.
+#[derive(Debug, Clone)]
+struct Said {
+    stamp: Stamp,
+    info: Arc<ModelInfo>,
+    words: Arc<Words>,
+}
 
 /// A model's name, and where it lies.
 type Place = (String, String);
@@ -50,19 +63,21 @@ impl Infos {
         let now = folder.as_deref().map(stamp).unwrap_or_default();
         let key = (known.name.clone(), known.location());
         let cached = {
-            let infos = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            infos.get(&key).filter(|(before, _)| *before == now).map(|(_, info)| info.clone())
+            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.get(&key).filter(|said| said.stamp == now).cloned()
         };
-        let info = match cached {
-            Some(info) => info,
+        let Said { info, words, .. } = match cached {
+            Some(said) => said,
             None => {
                 let info = Arc::new(usable(&known)?);
-                let mut infos = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                infos.insert(key, (now, info.clone()));
-                info
+                let words = Arc::new(Words::new(known.source, self.tokenizers.clone()));
+                let said = Said { stamp: now, info, words };
+                let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+                read.insert(key, said.clone());
+                said
             }
         };
-        Ok(Found { name: known.name, folder, info })
+        Ok(Found { name: known.name, folder, info, words })
     }
 }
 

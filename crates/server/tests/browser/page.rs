@@ -235,7 +235,7 @@ fn what_another_program_says_is_asked_for_or_named() {
     assert_eq!((&plan["strength"], &plan["resize"]), (&json!(0.63), &json!("crop")));
 
     // Images of ours are taken over from what is listed, too.
-    set(&browser, "syntax", "plain");
+    set(&browser, "syntax", "long");
     set(&browser, "seed", "");
     browser.eval("document.querySelector('#recent button').click()");
     browser.wait("document.getElementById('shown').open");

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::Utc;
 use diffusion_jobs::artifacts::sha256;
-use diffusion_jobs::request::{Dialect, Fill, Inpaint, Input, Kind, Mask, Resize};
+use diffusion_jobs::request::{Dialect, Fill, Inpaint, Input, Kind, Mask, Resize, Syntax};
 use diffusion_jobs::{Error, Request, State};
 use serde::Serialize;
 use uuid::Uuid;
@@ -135,6 +135,8 @@ impl Asked {
                 inpaint: Inpaint { blur: BLUR, fill: Fill::Surround, ..Inpaint::default() },
             }),
             resize: if self.pictures.is_empty() { Resize::default() } else { Resize::Crop },
+            // Its clients write whole paragraphs.
+            syntax: Syntax::Long,
             dialect: Dialect::OpenAi,
             label: wanted.label(),
             ..Request::new(kind, vec![prompt])

@@ -4,7 +4,7 @@
 //!
 //! | field | here |
 //! |---|---|
-//! | `prompt` | as it stands, 32 000 characters at the most; never rewritten, so no `revised_prompt` |
+//! | `prompt` | as it stands, 32 000 characters and 32 chunks of 75 tokens at the most; never rewritten, so no `revised_prompt` |
 //! | `model` | a model of `/v1/models`; OpenAI's own names stand for the first model at hand, where no model is called so; the answer's `model` says which it was ([`model`]) |
 //! | `n` | 1 to 10 |
 //! | `size` | as asked where it is near what the model was trained for, else the same shape at the model's own area; the answer's `size` says which ([`size`]) |

@@ -66,7 +66,7 @@ export function request() {
   if (hasVariation !== (body.variation_strength !== undefined)) {
     return refuse(hasVariation ? "variation_strength" : "variation_seed", "Seed and part go together.");
   }
-  if ($("syntax").value !== "plain") body.syntax = $("syntax").value;
+  body.syntax = $("syntax").value;
   if (picture) {
     body.init_image = picture;
     body.strength = exactStrength ?? Number($("strength").value);

@@ -33,6 +33,22 @@ fn an_image_is_made_and_told() {
 }
 
 #[test]
+fn what_is_cut_off_a_prompt_is_told_and_can_be_kept() {
+    let server = Server::start(&[]);
+    let prompt = format!("{}and a dog", "a boat, ".repeat(40));
+    let job = |syntax: &str| {
+        let job = made(&server, &small(json!({"prompt": prompt, "syntax": syntax, "count": 2})));
+        (job["warnings"].clone(), job["images"][0]["sha256"].clone())
+    };
+    let (told, cut) = job("plain");
+    let [warning] = &told.as_array().unwrap()[..] else { panic!("{told}") };
+    let warning = warning.as_str().unwrap();
+    assert!(warning.contains("cut off") && warning.ends_with("and a dog\""), "{warning}");
+    let (none, whole) = job("long");
+    assert_eq!((none, cut == whole), (json!([]), false));
+}
+
+#[test]
 fn the_bytes_are_those_of_the_command_line() {
     let data = Data::new();
     let server = Server::start_in(&data, &["--bind", "127.0.0.1:0"], &[]);

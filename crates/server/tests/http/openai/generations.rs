@@ -50,13 +50,27 @@ fn it_is_the_image_of_our_own_api() {
     let answer = made(&server.post(GENERATIONS, &asked));
     assert_eq!(answer["data"][1]["seed"], 8);
     let own = json!({
-        "kind": "txt2img", "prompt": "a cat", "steps": 2, "seed": 7, "count": 2, "guidance": 5.0
+        "kind": "txt2img", "prompt": "a cat", "steps": 2, "seed": 7, "count": 2, "guidance": 5.0,
+        "syntax": "long"
     });
     let job = server.post(JOBS, &own).json();
     for (index, file) in files(&answer).iter().enumerate() {
         let own = server.get(job["images"][index]["url"].as_str().unwrap());
         assert!(own.body == *file, "image {index}");
     }
+}
+
+#[test]
+fn the_end_of_a_long_prompt_counts() {
+    let server = Server::start(&[]);
+    let pixels = |end: &str| {
+        let prompt = format!("{}{end}", "a quiet harbour with (many) boats, ".repeat(12));
+        let asked = quick(json!({"prompt": prompt, "response_format": "b64_json"}));
+        decoded(&files(&made(&server.post(GENERATIONS, &asked)))[0])
+    };
+    assert!(pixels("a red bicycle") != pixels("a black dog"));
+    let asked = quick(json!({"prompt": "a ".repeat(2500)}));
+    assert_eq!(refused(&server.post(GENERATIONS, &asked), 400).0, "prompt");
 }
 
 #[test]

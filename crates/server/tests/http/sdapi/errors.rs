@@ -34,6 +34,8 @@ fn what_cannot_be_done_is_named() {
         (json!({"steps": -1}), 422, "steps: -1"),
         (json!({"height": 1_000_000_001}), 422, "height: 1000000001"),
         (json!({"steps": 0}), 422, "steps"),
+        (json!({"prompt": "a ".repeat(2500)}), 422, "prompt: takes more than 32 chunks"),
+        (json!({"negative_prompt": "a ".repeat(2500)}), 422, "negative_prompt: takes more than"),
         (json!({"steps": "many"}), 422, "steps"),
         (json!({"steps": 1001}), 422, "steps"),
         (json!({"width": 0}), 422, "width"),

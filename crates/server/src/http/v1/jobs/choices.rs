@@ -60,6 +60,8 @@ pub(in crate::http) enum JobSyntax {
     /// As they stand, cut off after about 75 tokens
     #[default]
     Plain,
+    /// As they stand, as long as they are
+    Long,
     /// With AUTOMATIC1111's weights `(a:1.2)`, schedules `[a:b:0.5]` and `BREAK`, without an end
     A1111,
 }
@@ -68,6 +70,7 @@ impl From<JobSyntax> for Syntax {
     fn from(syntax: JobSyntax) -> Self {
         match syntax {
             JobSyntax::Plain => Self::Plain,
+            JobSyntax::Long => Self::Long,
             JobSyntax::A1111 => Self::A1111,
         }
     }

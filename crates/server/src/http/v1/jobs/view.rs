@@ -13,6 +13,7 @@ use super::request::JobPriority;
 use crate::http::{AppState, Problem, Result};
 use crate::live::View;
 use crate::plan::ImagePlan;
+use crate::resolve::WARNINGS;
 
 /// How many images of a job a list shows.
 const LISTED: i32 = 10;
@@ -69,6 +70,7 @@ impl From<JobState> for State {
     "started_at": "2026-01-05T09:30:00.012Z",
     "finished_at": "2026-01-05T09:30:01.750Z",
     "request": {"kind": "txt2img", "prompts": ["cat dancing in rain"], "steps": 20, "seed": 7},
+    "warnings": [],
     "counts": {"queued": 0, "running": 0, "succeeded": 1, "failed": 0, "cancelled": 0},
     "images": [{
         "index": 0,
@@ -106,6 +108,8 @@ pub(in crate::http) struct JobView {
     /// What was asked, with its seed and the hashes of its pictures
     #[schema(value_type = Object)]
     request: Value,
+    /// What is not quite as it was asked for, such as a prompt that is cut off
+    warnings: Vec<String>,
     /// Its images by their states
     counts: ImageCounts,
     /// In order, in a list of jobs the first ten; a failed job may have images that succeeded
@@ -233,12 +237,19 @@ impl JobView {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            warnings: warnings(&job.request.0),
             request: job.request.0,
             counts,
             images,
             events_url: format!("/api/v1/jobs/{}/events", job.id),
         })
     }
+}
+
+/// The warnings in the record of a request; older records have none.
+fn warnings(request: &Value) -> Vec<String> {
+    let all = request.get(WARNINGS).and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|warning| warning.as_str().map(str::to_owned)).collect()
 }
 
 impl ImageView {
