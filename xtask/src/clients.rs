@@ -24,11 +24,14 @@ enum Runtime {
 }
 
 /// All clients: their folders below `clients`.
-const CLIENTS: [(&str, Runtime); 4] = [
+const CLIENTS: [(&str, Runtime); 7] = [
     ("openai-python", Runtime::Python),
     ("openai-node", Runtime::Node),
     ("openapi-typescript", Runtime::Node),
     ("webuiapi", Runtime::Python),
+    ("open-webui", Runtime::Python),
+    ("sillytavern", Runtime::Node),
+    ("librechat", Runtime::Node),
 ];
 
 /// Run the clients of `clients` against a server that demands keys

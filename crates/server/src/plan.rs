@@ -1,10 +1,12 @@
 //! What is stored of an image before it is made: all that decides its bytes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use diffusion_engine::MaskedStart;
+use diffusion_engine::{MaskedStart, Source};
 use diffusion_jobs::request::{Fill, Inpaint, Resize};
 use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Catalogue;
 
 /// The stored plan of one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,22 @@ pub(crate) struct ImagePlan {
     /// The rest.
     #[serde(flatten)]
     pub(crate) plan: diffusion_engine::Plan,
+}
+
+impl ImagePlan {
+    /// Where its model lies: where it was when the job was accepted, else wherever a model of this
+    /// name is now.
+    ///
+    /// # Errors
+    /// There is none of this name; the folder of models cannot be read.
+    pub(crate) fn source(&self, models_dir: Option<&Path>) -> anyhow::Result<Source> {
+        match &self.folder {
+            Some(folder) if folder.join("model_index.json").is_file() => {
+                Ok(Source::Folder(folder.clone()))
+            }
+            _ => Ok(Catalogue::discover(models_dir)?.find(&self.model)?.source),
+        }
+    }
 }
 
 /// The part of the input that is repainted.

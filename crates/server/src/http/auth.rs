@@ -65,7 +65,10 @@ async fn identify(
     }
     let secrets = credentials(headers);
     if secrets.is_empty() {
-        return Err(unauthorized("this server demands an API key: send Authorization: Bearer KEY"));
+        return Err(unauthorized(
+            "this server demands an API key: as Authorization: Bearer KEY, as the password of HTTP \
+             Basic under any name, or as X-API-Key",
+        ));
     }
     let mut found = None;
     for secret in secrets {

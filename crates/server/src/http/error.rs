@@ -2,7 +2,8 @@
 //!
 //! Policy: what the client can mend is a 4xx that says what and where; what it can wait out is a
 //! 429 or 503 with `Retry-After`; the rest is a 500 whose cause stands in the log, under the
-//! request's id, and never in the answer.
+//! request's id, and never in the answer. What it tells is bounded, whatever it repeats of what the
+//! client sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,13 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
 use utoipa::{IntoResponses, ToSchema};
 
 use super::observe;
+
+/// The most bytes of a text for people; a longer one loses its middle.
+const LONGEST: usize = 2000;
+/// What is kept of the beginning of a longer one.
+const HEAD: usize = 1200;
+/// What is kept of its end, where mostly stands what to do.
+const TAIL: usize = 600;
 
 /// What handlers return.
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -76,7 +84,7 @@ pub(crate) struct Told {
 impl Problem {
     /// A problem of a kind of its own; `kind` is a short word that programs may rely on.
     pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+        let detail = bounded(detail.into());
         Self { status, kind, detail, retry_after: None, members: BTreeMap::new() }
     }
 
@@ -118,7 +126,11 @@ impl Problem {
 
     /// Adds a member to the problem.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.members.insert(name, value.into());
+        let value = match value.into() {
+            Value::String(text) => bounded(text).into(),
+            value => value,
+        };
+        self.members.insert(name, value);
         self
     }
 
@@ -143,6 +155,15 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
+}
+
+/// A text that may repeat what a client sent, without its middle where it is too long.
+fn bounded(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let (head, tail) = (text.floor_char_boundary(HEAD), text.ceil_char_boundary(text.len() - TAIL));
+    format!("{} … ({} bytes) … {}", &text[..head], tail - head, &text[tail..])
 }
 
 impl From<diffusion_jobs::Error> for Problem {
@@ -230,5 +251,33 @@ impl IntoResponses for Problems {
             .iter()
             .map(|(status, text)| (status.to_string(), RefOr::T(answer(text))))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_bounded() {
+        let detail = |text: &str| Problem::invalid(text).field(text).told();
+        let short = "steps: 0 is not between 1 and 1000";
+        assert_eq!(detail(short).detail, short);
+        let long = format!("steps: {} is not between 1 and 1000", "9".repeat(1 << 20));
+        let told = detail(&long);
+        assert!(told.detail.starts_with("steps: 999") && told.detail.ends_with(" 1 and 1000"));
+        assert!(told.detail.contains("bytes) …") && told.detail.len() <= LONGEST);
+        assert_eq!(told.field.as_deref(), Some(&*told.detail));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in "(\\PC{0,40}é){0,200}") {
+            let is_short = text.len() <= LONGEST;
+            let told = bounded(text.clone());
+            prop_assert!(told.len() <= LONGEST && (told == text) == is_short);
+        }
     }
 }

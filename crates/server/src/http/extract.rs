@@ -16,7 +16,7 @@ use super::{Problem, body};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// Parameters in the path. One that cannot be read names nothing: 404.
+/// Parameters in the path. A path with one that cannot be read leads nowhere: 404.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Path<T>(pub(crate) T);
 
@@ -55,8 +55,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(Problem::not_found(error.body_text()))
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                Err(Problem::not_found(format!("{} leads nowhere", parts.uri.path())))
             }
             Err(error) => Err(Problem::internal(error)),
         }
@@ -92,7 +92,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let field = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => misfit(&field, &error.to_string()),
+            serde_json::error::Category::Data => misfit(&field, &without_place(&error)),
             _ => not_json(&error),
         }
     })?;
@@ -115,6 +115,13 @@ pub(super) fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Resul
 /// fields are not named.
 pub(super) fn is_array(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"[")
+}
+
+/// What is wrong with a value. Where it stands in the text says less than its field.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).map(str::to_owned).unwrap_or(text)
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -165,7 +172,9 @@ mod tests {
         assert_eq!(refused("[[]]").status(), StatusCode::UNPROCESSABLE_ENTITY);
         let problem = refused(r#"{"items": [{"size": 3}, {"size": "x"}]}"#);
         assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(format!("{problem:?}").contains("items[1].size"), "{problem:?}");
+        let told = problem.told();
+        assert_eq!(told.field.as_deref(), Some("items[1].size"));
+        assert_eq!(told.detail, "items[1].size: invalid type: string \"x\", expected u32");
     }
 
     #[test]

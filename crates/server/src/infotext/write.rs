@@ -43,6 +43,8 @@ fn settings(record: &Record, own: Option<OwnScheduler>) -> Vec<(&'static str, St
     add("Denoising strength", plan.strength.map(|strength| strength.to_string()));
     let skip = plan.text.clip_skip.filter(|&skip| skip > 1);
     add("Clip skip", skip.map(|skip| skip.to_string()));
+    // Readers that are not told think of a graphics card's noise.
+    add("RNG", Some("CPU".into()));
     if let Some(inpaint) = record.mask.as_ref().map(|mask| mask.inpaint) {
         add("Mask blur", (inpaint.blur > 0.0).then(|| inpaint.blur.to_string()));
         add("Mask mode", inpaint.invert.then(|| "Inpaint not masked".into()));
@@ -128,7 +130,7 @@ mod tests {
             format!(
                 "a cat\nNegative prompt: rain\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, \
                  CFG scale: 7, Seed: 1, Size: 128x96, Model hash: 0123456789, Model: pocket, \
-                 Denoising strength: 0.8, Version: diffusion-server {version}"
+                 Denoising strength: 0.8, RNG: CPU, Version: diffusion-server {version}"
             )
         );
     }
@@ -162,7 +164,7 @@ mod tests {
         assert!(text.starts_with("a cat\nSteps: 20, "), "{text}");
         for part in [
             ", Model: \"a, b: \\\"c\\\"\\\\\", Variation seed: 9, Variation seed strength: 0.25, ",
-            ", Clip skip: 2, Mask blur: 4, Mask mode: Inpaint not masked, ",
+            ", Clip skip: 2, RNG: CPU, Mask blur: 4, Mask mode: Inpaint not masked, ",
             ", Inpaint area: Only masked, Masked area padding: 32, Masked content: latent noise, ",
             ", Precision: int8, ",
         ] {

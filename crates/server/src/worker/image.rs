@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::in_hand::InHand;
 use super::link::{DeviceEvent, FromWorker};
 use super::outbox::{Outbox, Watcher};
-use crate::catalogue::Catalogue;
 use crate::failpoints::reach;
 use crate::fingerprint::Fingerprints;
 use crate::infotext::Record;
@@ -321,17 +320,10 @@ enum End<'a> {
     Failed(&'a str),
 }
 
-/// Where the model of a plan lies: where it was when the job was accepted, else wherever a model of
-/// this name is now.
+/// Where the model of a plan lies.
 async fn source(plan: &ImagePlan, models_dir: Option<PathBuf>) -> Result<Source, Bad> {
-    let (name, folder) = (plan.model.clone(), plan.folder.clone());
-    let found = blocking(move || match folder {
-        Some(folder) if folder.join("model_index.json").is_file() => Ok(Source::Folder(folder)),
-        _ => {
-            let catalogue = Catalogue::discover(models_dir.as_deref());
-            catalogue.and_then(|all| Ok(all.find(&name)?.source))
-        }
-    });
+    let plan = plan.clone();
+    let found = blocking(move || plan.source(models_dir.as_deref()));
     found.await?.map_err(|error| Bad::Permanent(format!("{error:#}")))
 }
 

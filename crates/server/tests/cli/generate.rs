@@ -102,7 +102,7 @@ fn a_picture_tells_how_it_was_made() {
     for part in [
         "a cat\nNegative prompt: rain\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, ",
         "CFG scale: 3.5, Seed: 7, Size: 64x64, Model hash: ",
-        ", Model: tiny-sd1, Version: diffusion-server ",
+        ", Model: tiny-sd1, RNG: CPU, Version: diffusion-server ",
     ] {
         assert!(parameters.contains(part), "{parameters}");
     }

@@ -1,4 +1,6 @@
 use std::collections::HashSet;
+#[cfg(unix)]
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
@@ -80,5 +82,33 @@ fn assert_references_resolve(document: &Value, part: &Value) {
             items.iter().for_each(|value| assert_references_resolve(document, value));
         }
         _ => {}
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_page_on_clients_do_what_they_say() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/clients.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("\n```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let blocks: Vec<&str> = blocks.collect();
+    assert_eq!(blocks.len(), page.matches("\ncurl ").count());
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let server = Server::start(&[]);
+    let place = format!("http://{}", server.address());
+    // In place of what its user has set.
+    let home = tempfile::TempDir::new().unwrap();
+    let settings = "silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \"\\n%{http_code}\"\n";
+    fs::write(home.path().join(".curlrc"), settings).unwrap();
+    for block in blocks {
+        let here = block.replace("http://127.0.0.1:8000", &place);
+        assert_ne!(here, block);
+        let output =
+            Command::new("sh").args(["-ec", &here]).env("CURL_HOME", home.path()).output().unwrap();
+        assert!(output.status.success(), "{here} {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (answer, status) = text.rsplit_once('\n').unwrap();
+        assert_eq!(status, "200", "{here} {answer}");
+        serde_json::from_str::<Value>(answer).unwrap();
     }
 }

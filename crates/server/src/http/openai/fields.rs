@@ -63,12 +63,17 @@ pub(in crate::http) struct Wanted {
     /// Extension: steps, in place of `quality`
     #[schema(minimum = 1, maximum = 1000)]
     pub(super) num_inference_steps: Option<u32>,
-    /// Extension: how closely to follow the prompt, 7.5 if none
+    /// Extension: how closely to follow the prompt, 7.5 if none; 1 is no guidance, and the least
+    #[schema(minimum = 1, maximum = 1000)]
     pub(super) guidance_scale: Option<f64>,
     /// Extension: how far an edit or a variation goes from the picture: above 0, to 1
     #[schema(exclusive_minimum = 0.0, maximum = 1.0)]
     pub(super) strength: Option<f64>,
     /// Of a body that is no form, which can hold no picture: refused.
+    #[serde(default, skip_serializing)]
+    #[schema(ignore)]
+    pub(super) image: Option<serde_json::Value>,
+    /// As `image`.
     #[serde(default, skip_serializing)]
     #[schema(ignore)]
     pub(super) mask: Option<serde_json::Value>,
@@ -185,8 +190,17 @@ impl Wanted {
         {
             return Err(wrong("strength", format!("{strength} is not above 0 and at most 1")));
         }
-        if self.mask.is_some() {
-            return Err(wrong("mask", "there is no picture that it could be of: send an edit"));
+        if let Some(scale) = self.guidance_scale
+            && scale < 1.0
+        {
+            let why = format!("{scale} is less than 1, at which there is no guidance");
+            return Err(wrong("guidance_scale", why));
+        }
+        for (field, picture) in [("image", &self.image), ("mask", &self.mask)] {
+            if picture.is_some() {
+                let why = "no picture is drawn from here: send a form to /v1/images/edits";
+                return Err(wrong(field, why));
+            }
         }
         if self.background == Some(Background::Transparent) {
             return Err(wrong(
@@ -237,7 +251,8 @@ mod tests {
             json!({}),
             json!({"prompt": "a", "n": 10, "partial_images": 3, "output_compression": 0}),
             json!({"n": null, "style": "vivid", "moderation": "low", "background": "auto"}),
-            json!({"unknown": {"deep": [1]}, "quality": "hd", "seed": -1}),
+            json!({"unknown": {"deep": [1]}, "quality": "hd", "seed": -1, "guidance_scale": 1}),
+            json!({"image": null, "mask": null}),
         ] {
             wanted(fit).check().unwrap();
         }
@@ -250,6 +265,9 @@ mod tests {
             (json!({"strength": 0}), "strength"),
             (json!({"strength": 1.5}), "strength"),
             (json!({"mask": "data:image/png;base64,AA"}), "mask"),
+            (json!({"image": "data:image/png;base64,AA"}), "image"),
+            (json!({"guidance_scale": 0.5}), "guidance_scale"),
+            (json!({"guidance_scale": -7}), "guidance_scale"),
             (json!({"prompt": "a".repeat(32_001)}), "prompt"),
         ] {
             let problem = wanted(unfit).check().unwrap_err();

@@ -168,7 +168,7 @@ fn rename(error: Error) -> Problem {
         "width" | "height" => "size",
         "count" => "n",
         "label" => "user",
-        "models" | "models[0]" => "model",
+        "models" | "models[0]" => return wrong("model", model::listed_here(&message)),
         "init_image" => "image",
         field if field.starts_with("images") => "image",
         field => field,

@@ -18,7 +18,9 @@
 //! | `user`, `safety_identifier` | the job's label |
 //! | `style`, `moderation` | ignored: one steers the rewriting of prompts, the other a filter, and here is neither |
 //! | `markup` | refused |
-//! | `seed`, `negative_prompt`, `num_inference_steps`, `guidance_scale`, `strength` | extensions; as in a job of our own |
+//! | `image`, `mask` in a body of JSON | refused: forms bring pictures, to `edits` |
+//! | `seed`, `negative_prompt`, `num_inference_steps`, `strength` | extensions; as in a job of our own |
+//! | `guidance_scale` | extension; 1 is no guidance, and less is refused |
 //! | others | ignored |
 //!
 //! An edit of several pictures edits each of them by itself, `n` times: no model here composes

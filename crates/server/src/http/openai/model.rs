@@ -19,6 +19,9 @@ use crate::http::{AppState, Problem, Result};
 /// How the names of OpenAI's own image models begin. Its clients have some of them built in.
 const FOREIGN: [&str; 3] = ["dall-e-", "gpt-image-", "chatgpt-image-"];
 
+/// Where the models are listed.
+const LIST: &str = "/v1/models";
+
 /// Who owns a model that nobody has made known.
 const OWNER: &str = "diffusion-server";
 
@@ -81,11 +84,16 @@ fn is_foreign(name: &str) -> bool {
 fn not_found(error: Error) -> Problem {
     match error {
         Error::Field { message, .. } => {
-            let text = format!("model: {message}");
+            let text = format!("model: {}", listed_here(&message));
             Problem::new(StatusCode::NOT_FOUND, "model_not_found", text).field("model")
         }
         error => error.into(),
     }
+}
+
+/// A message about a model, with the list of this API where it leads to our own.
+pub(super) fn listed_here(message: &str) -> String {
+    message.replace("/api/v1/models", LIST)
 }
 
 /// All models that can be used.
@@ -185,7 +193,7 @@ async fn show(state: &AppState, name: &str) -> Result<Json<Card>> {
             return Ok(Json(Card { id: name.into(), root: Some(root), ..card }));
         }
     }
-    let text = format!("there is no model {name:?}; see /v1/models");
+    let text = format!("there is no model {name:?}; see {LIST}");
     Err(Problem::new(StatusCode::NOT_FOUND, "model_not_found", text).field("model"))
 }
 

@@ -15,7 +15,7 @@ use super::request::Asked;
 use crate::fingerprint::short;
 use crate::http::convert::{convert, convert_bare};
 use crate::http::{AppState, Problem};
-use crate::infotext::{self, PARAMETERS};
+use crate::infotext::{self, PARAMETERS, Record};
 use crate::plan::ImagePlan;
 use crate::samplers;
 
@@ -45,8 +45,8 @@ struct Info {
     all_negative_prompts: Vec<String>,
     seed: u64,
     all_seeds: Vec<u64>,
-    subseed: i128,
-    all_subseeds: Vec<i128>,
+    subseed: u64,
+    all_subseeds: Vec<u64>,
     subseed_strength: f64,
     width: u32,
     height: u32,
@@ -65,7 +65,7 @@ struct Info {
     denoising_strength: Option<f64>,
     extra_generation_params: Map<String, Value>,
     index_of_first_image: usize,
-    /// Of each image, the text that its file has too.
+    /// Of each image, the text that its file has too; where none was made, that of the first.
     infotexts: Vec<String>,
     styles: Vec<String>,
     job_timestamp: String,
@@ -91,7 +91,7 @@ pub(super) async fn of(
     state: &AppState,
     job: Job,
     kind: Kind,
-    asked: Asked,
+    mut asked: Asked,
     how: Files,
 ) -> Result<Generated> {
     let images = state.database.job_images(job.id).await?;
@@ -104,6 +104,7 @@ pub(super) async fn of(
     let mut model_hash = None;
     for image in images {
         let plan: ImagePlan = serde_json::from_value(image.plan.0).map_err(Problem::internal)?;
+        let plan = (image.idx.unsigned_abs(), plan);
         first.get_or_insert_with(|| plan.clone());
         let Some(hash) = image.sha256 else { continue };
         let png = state.artifacts.get(FileKind::Image, &hash).await?;
@@ -121,6 +122,16 @@ pub(super) async fn of(
         plans.push(plan);
     }
     let first = first.ok_or_else(|| Problem::internal("a job without images"))?;
+    let first = plans.first().cloned().unwrap_or(first);
+    if infotexts.is_empty() {
+        let (text, hash) = unmade(state, first.1.clone()).await?;
+        infotexts.push(text);
+        model_hash = hash;
+    }
+    if let Some(strength) = first.1.plan.strength {
+        // As it was run.
+        asked.denoising_strength = strength;
+    }
     let mut info = info(&job, &asked, first, &plans, infotexts);
     info.failures = failures;
     info.sd_model_hash = model_hash.as_deref().map(|hash| short(hash).to_owned());
@@ -131,6 +142,19 @@ pub(super) async fn of(
     })
 }
 
+/// The text that the file of an image would have, and the hash of its model.
+async fn unmade(state: &AppState, plan: ImagePlan) -> Result<(String, Option<String>)> {
+    let state = state.clone();
+    let told = tokio::task::spawn_blocking(move || {
+        let source = plan.source(state.config.storage.models.as_deref());
+        let hash = source.ok().and_then(|source| state.fingerprints.of(&source).ok());
+        let [(_, text), _] =
+            Record::new(plan, hash.clone(), state.config.engine.precision).texts(None)?;
+        serde_json::Result::Ok((text, hash))
+    });
+    Ok(told.await.map_err(Problem::internal)?.map_err(Problem::internal)?)
+}
+
 /// Why images could not be made.
 fn failures(images: &[JobImage]) -> Vec<String> {
     let failed = images.iter().filter(|image| image.state == State::Failed);
@@ -138,20 +162,31 @@ fn failures(images: &[JobImage]) -> Vec<String> {
     failed.map(|image| format!("image {}: {}", image.idx, why(image))).collect()
 }
 
-/// How the images were made that are there; where none is, how the first would have been.
+/// Without its part, the other noise has no seed but that which was asked for, or one that is drawn
+/// with the job: the same each time that it is told.
+fn idle_subseed(job: &Job, asked: &Asked) -> u64 {
+    u64::try_from(asked.subseed).unwrap_or_else(|_| u64::from(job.id.as_u128() as u32))
+}
+
+/// How the images were made that are there, each with its place in the job. `first` is the first of
+/// them; where there is none, the one that would have been.
 fn info(
     job: &Job,
     asked: &Asked,
-    first: ImagePlan,
-    made: &[ImagePlan],
+    first: (u32, ImagePlan),
+    made: &[(u32, ImagePlan)],
     infotexts: Vec<String>,
 ) -> Info {
-    let first = made.first().cloned().unwrap_or(first);
-    let of_all = |value: fn(&ImagePlan) -> String| made.iter().map(value).collect::<Vec<_>>();
-    // Without its part, the other noise has no seed but that which was asked for.
-    let subseed = |image: &ImagePlan| {
-        image.plan.variation.map_or(i128::from(asked.subseed), |other| other.seed.into())
+    let of_all = |value: fn(&ImagePlan) -> String| {
+        made.iter().map(|(_, image)| value(image)).collect::<Vec<_>>()
     };
+    let idle = idle_subseed(job, asked);
+    let subseed = |(index, image): &(u32, ImagePlan)| match image.plan.variation {
+        Some(other) => other.seed,
+        None => idle.saturating_add(u64::from(*index)),
+    };
+    let first_subseed = subseed(&first);
+    let (_, first) = first;
     let (sampler, schedule) = first.plan.scheduler.map_or(("", None), samplers::names);
     let schedule = schedule.map(|label| ("Schedule type".to_owned(), label.into()));
     Info {
@@ -160,8 +195,8 @@ fn info(
         negative_prompt: first.plan.negative_prompt.clone(),
         all_negative_prompts: of_all(|image| image.plan.negative_prompt.clone()),
         seed: first.plan.seed,
-        all_seeds: made.iter().map(|image| image.plan.seed).collect(),
-        subseed: subseed(&first),
+        all_seeds: made.iter().map(|(_, image)| image.plan.seed).collect(),
+        subseed: first_subseed,
         all_subseeds: made.iter().map(subseed).collect(),
         subseed_strength: first.plan.variation.map_or(0.0, |other| other.strength),
         width: first.plan.width,

@@ -1,7 +1,11 @@
-//! The jobs of this dialect that run or wait, and how far they are.
+//! The jobs that run or wait, and how far they are.
+//!
+//! What a client means that names none are the calls of this dialect. Where there is none, it is
+//! whatever else its key is having made.
 
 use std::sync::Arc;
 
+use chrono::{TimeDelta, Utc};
 use diffusion_jobs::request::Dialect;
 use diffusion_jobs::{Error, Filter, Job, JobImage, State};
 use uuid::Uuid;
@@ -13,19 +17,45 @@ use crate::live::{Progress, View};
 /// Jobs that are read at once.
 const PAGE: u32 = 100;
 
+/// For how long after a call an interruption is still taken for that call's.
+const LATE: TimeDelta = TimeDelta::seconds(5);
+
 /// The jobs of an owner that came through this dialect, in this state if one is given. Where no
 /// keys are demanded, all have the same owner.
-fn filter(owner: Option<Uuid>, state: Option<State>) -> Filter {
+fn calls(owner: Option<Uuid>, state: Option<State>) -> Filter {
     let dialect = Some(Dialect::A1111.name().to_owned());
-    Filter { state, owner, dialect, ..Filter::default() }
+    Filter { dialect, ..all(owner, state) }
 }
 
-/// All of an owner's jobs of this dialect in a state in which no job stays, the newest first.
+/// The jobs of an owner, whatever they came through.
+fn all(owner: Option<Uuid>, state: Option<State>) -> Filter {
+    Filter { state, owner, ..Filter::default() }
+}
+
+/// The newest of these jobs.
+async fn newest(state: &AppState, filter: &Filter) -> Result<Option<Job>> {
+    Ok(state.database.jobs(filter, 1).await?.items.into_iter().next())
+}
+
+/// All of an owner's calls that run.
 ///
 /// # Errors
 /// The database.
-pub(super) async fn jobs(state: &AppState, owner: Option<Uuid>, only: State) -> Result<Vec<Job>> {
-    let (mut filter, mut jobs) = (filter(owner, Some(only)), Vec::new());
+pub(super) async fn running(state: &AppState, owner: Option<Uuid>) -> Result<Vec<Job>> {
+    every(state, calls(owner, Some(State::Running))).await
+}
+
+/// All of an owner's jobs that wait, the newest first.
+///
+/// # Errors
+/// The database.
+pub(super) async fn waiting(state: &AppState, owner: Option<Uuid>) -> Result<Vec<Job>> {
+    every(state, all(owner, Some(State::Queued))).await
+}
+
+/// All of these jobs, which are in a state in which no job stays, the newest first.
+async fn every(state: &AppState, mut filter: Filter) -> Result<Vec<Job>> {
+    let mut jobs = Vec::new();
     loop {
         let page = state.database.jobs(&filter, PAGE).await?;
         jobs.extend(page.items);
@@ -36,27 +66,50 @@ pub(super) async fn jobs(state: &AppState, owner: Option<Uuid>, only: State) -> 
     }
 }
 
-/// The newest that runs.
+/// What a client means that names nothing: its newest call that runs, or else its next that waits,
+/// or else the newest job of its key that runs.
 ///
 /// # Errors
 /// The database.
-pub(super) async fn running(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
-    let running = state.database.jobs(&filter(owner, Some(State::Running)), 1).await?;
-    Ok(running.items.into_iter().next())
-}
-
-/// The newest that runs, or else the next that waits.
-///
-/// # Errors
-/// The database.
-pub(super) async fn newest(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
-    match running(state, owner).await? {
-        Some(job) => Ok(Some(job)),
-        None => Ok(state.database.oldest_job(&filter(owner, Some(State::Queued))).await?),
+pub(super) async fn at_hand(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
+    if let Some(call) = newest(state, &calls(owner, Some(State::Running))).await? {
+        return Ok(Some(call));
+    }
+    match next(state, owner).await? {
+        Some(call) => Ok(Some(call)),
+        None => elsewhere(state, owner).await,
     }
 }
 
-/// The newest that a client calls so, or else the one of this id.
+/// An owner's call that waits and is next.
+///
+/// # Errors
+/// The database.
+pub(super) async fn next(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
+    Ok(state.database.oldest_job(&calls(owner, Some(State::Queued))).await?)
+}
+
+/// An owner's newest job that runs, whatever it came through.
+///
+/// # Errors
+/// The database.
+pub(super) async fn elsewhere(state: &AppState, owner: Option<Uuid>) -> Result<Option<Job>> {
+    newest(state, &all(owner, Some(State::Running))).await
+}
+
+/// Whether the newest of an owner's calls ended just now. A client that goes away and interrupts
+/// what it asked for does both at once: whichever comes first, nothing else is meant.
+///
+/// # Errors
+/// The database.
+pub(super) async fn has_just_ended(state: &AppState, owner: Option<Uuid>) -> Result<bool> {
+    let newest = newest(state, &calls(owner, None)).await?;
+    let ended = newest.and_then(|job| job.finished_at);
+    Ok(ended.is_some_and(|ended| Utc::now() - ended < LATE))
+}
+
+/// The newest that a client calls so, of its calls before its other jobs; or else the one of this
+/// id.
 ///
 /// # Errors
 /// The database.
@@ -65,16 +118,19 @@ pub(super) async fn called(
     owner: Option<Uuid>,
     name: &str,
 ) -> Result<Option<Job>> {
-    let labelled = Filter { label: Some(name.to_owned()), ..filter(owner, None) };
-    let found = state.database.jobs(&labelled, 1).await?.items.into_iter().next();
-    let (None, Ok(id)) = (&found, name.parse::<Uuid>()) else { return Ok(found) };
+    for jobs in [calls(owner, None), all(owner, None)] {
+        let labelled = Filter { label: Some(name.to_owned()), ..jobs };
+        if let Some(found) = newest(state, &labelled).await? {
+            return Ok(Some(found));
+        }
+    }
+    let Ok(id) = name.parse::<Uuid>() else { return Ok(None) };
     let job = match state.database.job(id).await {
         Ok(job) => job,
         Err(Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let is_ours = job.request.get("dialect").is_some_and(|name| name == Dialect::A1111.name());
-    Ok(Some(job).filter(|job| is_ours && (owner.is_none() || job.owner == owner)))
+    Ok(Some(job).filter(|job| owner.is_none() || job.owner == owner))
 }
 
 /// The place of a job that waits among the owner's that do, from 1, and how many they are.
@@ -82,7 +138,7 @@ pub(super) async fn called(
 /// # Errors
 /// The database.
 pub(super) async fn place(state: &AppState, owner: Option<Uuid>, job: &Job) -> Result<(i64, i64)> {
-    let waiting = filter(owner, Some(State::Queued));
+    let waiting = all(owner, Some(State::Queued));
     let all = state.database.count_jobs(&waiting).await?;
     let before = Filter { before: Some(job.id), ..waiting };
     Ok((state.database.count_jobs(&before).await? + 1, all))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{Body, object, read, truth, whole};
-use super::current::{Standing, called, jobs, place, task};
+use super::current::{Standing, called, place, task, waiting};
 use super::refused::{Refusal, Result};
 use crate::http::auth::Read;
 use crate::http::extract::Json;
@@ -18,7 +18,7 @@ use crate::http::{AppState, Problem};
 #[serde(default)]
 #[schema(as = SdTask, example = json!({"id_task": "task(cat-1)"}))]
 pub(super) struct Wanted {
-    /// Its `force_task_id`, or the id of its job
+    /// Its `force_task_id`, or the id of its job, whichever dialect that came through
     id_task: String,
     /// The preview that the client has already
     #[serde(deserialize_with = "whole")]
@@ -60,7 +60,7 @@ pub(super) struct TaskProgress {
 
 /// How far one call is
 ///
-/// Of the calls of the API key that asks, the newest of this name.
+/// Of the calls of the API key that asks, the newest of this name; or else its job of this id.
 #[utoipa::path(
     post,
     path = "/internal/progress",
@@ -140,7 +140,7 @@ pub(super) struct Pending {
 
 /// List the calls that wait
 ///
-/// Those of the API key that asks, by their `force_task_id` or the id of their job.
+/// All jobs of the API key that asks, by their `force_task_id`, another label or their id.
 #[utoipa::path(
     get,
     path = "/internal/pending-tasks",
@@ -156,7 +156,7 @@ pub(in crate::http) async fn pending(
     identity: Result<Read, Problem>,
 ) -> Result<Json<Pending>> {
     let Read(identity) = identity?;
-    let waiting = jobs(&state, identity.owner, JobState::Queued).await?;
+    let waiting = waiting(&state, identity.owner).await?;
     let tasks: Vec<String> = waiting.iter().rev().map(task).collect();
     Ok(Json(Pending { size: tasks.len(), tasks }))
 }

@@ -5,17 +5,19 @@
 //!
 //! | field | here |
 //! |---|---|
-//! | `prompt`, `negative_prompt` | in that tool's syntax; `<name:…>` is refused: there are no extra networks |
+//! | `prompt`, `negative_prompt` | in that tool's syntax; in `prompt`, `<name:…>` is refused: there are no extra networks |
 //! | `seed`, `subseed`, `subseed_strength` | −1 draws one; the images count up from `seed`, or with a strength from `subseed` |
-//! | `steps`, `cfg_scale`, `width`, `height` | sides are rounded down to a multiple of 8 |
+//! | `steps`, `width`, `height` | sides are rounded down to a multiple of 8 |
+//! | `cfg_scale` | 1 is no guidance; less, which that tool has turn away from the prompt, is refused |
 //! | `batch_size`, `n_iter` | their product is the number of images |
 //! | `sampler_name`, `sampler_index`, `scheduler` | `samplers.rs`; an unknown one is 400 |
-//! | `denoising_strength` | of img2img; one that leaves no step runs the last |
+//! | `denoising_strength` | of img2img: `steps` times this many steps are run, rounded down, where that tool's k-diffusion samplers run one more; one that leaves no step runs the last, and the answer tells the strength of that |
 //! | `init_images` | one picture; none is 404 |
-//! | `mask`, `mask_blur`, `mask_blur_x`, `mask_blur_y` | one blur for both directions |
+//! | `mask`, `mask_blur`, `mask_blur_x`, `mask_blur_y` | one blur for both directions; an empty mask is none |
 //! | `inpainting_fill`, `inpainting_mask_invert`, `inpaint_full_res`, `inpaint_full_res_padding` | as they are |
 //! | `resize_mode` | 0, 1, 2; 3 is refused |
 //! | `override_settings`, `override_settings_restore_afterwards` | `settings.rs` says what each may be |
+//! | `clip_skip` | ignored, as that tool does: it is an option, `CLIP_stop_at_last_layers`; clients that send it for others send both |
 //! | `force_task_id` | the job's label, by which `/internal/progress` finds it |
 //! | `infotext` | stands in for fields that are not given |
 //! | `send_images`, `include_init_images` | as they are |

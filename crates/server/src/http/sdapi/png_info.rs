@@ -28,7 +28,7 @@ pub(super) struct Asked {
     "items": {},
     "parameters": {
         "Prompt": "a cat", "Negative prompt": "", "Steps": "20", "Sampler": "Euler",
-        "CFG scale": "7", "Seed": "7", "Size-1": 512, "Size-2": 512
+        "CFG scale": "7", "Seed": "7", "Size-1": "512", "Size-2": "512"
     }
 }))]
 pub(super) struct Told {
@@ -37,31 +37,30 @@ pub(super) struct Told {
     /// The image's other texts
     items: BTreeMap<String, String>,
     /// What was read of it, whichever program wrote it, by that web UI's names
-    #[schema(value_type = Object)]
-    parameters: BTreeMap<String, serde_json::Value>,
+    parameters: BTreeMap<String, String>,
 }
 
 impl From<Info> for Told {
     fn from(mut info: Info) -> Self {
         let text = info.texts.remove(PARAMETERS).unwrap_or_default();
-        let mut parameters: BTreeMap<String, serde_json::Value> = BTreeMap::new();
-        let text_of = |number: Option<f64>| number.map(|number| number.to_string().into());
+        let mut parameters = BTreeMap::new();
+        let text_of = |number: Option<f64>| number.map(|number| number.to_string());
         let variation = info.variation;
         let told = [
-            ("Prompt", info.prompt.map(Into::into)),
-            ("Negative prompt", info.negative_prompt.map(Into::into)),
-            ("Steps", info.steps.map(|steps| steps.to_string().into())),
-            ("Sampler", info.sampler.map(Into::into)),
-            ("Schedule type", info.schedule.map(Into::into)),
+            ("Prompt", info.prompt),
+            ("Negative prompt", info.negative_prompt),
+            ("Steps", info.steps.map(|steps| steps.to_string())),
+            ("Sampler", info.sampler),
+            ("Schedule type", info.schedule),
             ("CFG scale", text_of(info.guidance)),
-            ("Seed", info.seed.map(|seed| seed.to_string().into())),
-            ("Size-1", info.width.map(Into::into)),
-            ("Size-2", info.height.map(Into::into)),
+            ("Seed", info.seed.map(|seed| seed.to_string())),
+            ("Size-1", info.width.map(|pixels| pixels.to_string())),
+            ("Size-2", info.height.map(|pixels| pixels.to_string())),
             ("Denoising strength", text_of(info.strength)),
-            ("Model", info.model.map(Into::into)),
-            ("Model hash", info.model_hash.map(Into::into)),
-            ("Clip skip", info.clip_skip.map(|layer| layer.to_string().into())),
-            ("Variation seed", variation.map(|other| other.seed.to_string().into())),
+            ("Model", info.model),
+            ("Model hash", info.model_hash),
+            ("Clip skip", info.clip_skip.map(|layer| layer.to_string())),
+            ("Variation seed", variation.map(|other| other.seed.to_string())),
             ("Variation seed strength", text_of(variation.map(|other| other.strength))),
         ];
         for (name, value) in told {
@@ -70,7 +69,7 @@ impl From<Info> for Told {
             }
         }
         // As they stand in the text they count more.
-        parameters.extend(info.parameters.into_iter().map(|(name, text)| (name, text.into())));
+        parameters.extend(info.parameters);
         parameters.remove("Size");
         Self { info: text, items: info.texts, parameters }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::timestamp;
-use super::current::{Standing, newest};
+use super::current::{Standing, at_hand};
 use super::refused::{Refusal, Result};
 use crate::http::auth::Read;
 use crate::http::extract::{Json, Query};
@@ -103,8 +103,8 @@ impl Progress {
 
 /// How far one's newest call is
 ///
-/// Of the API key that asks, and of this dialect. `progress` and `job_count` are 0 where nothing of
-/// it runs or waits.
+/// Of the API key that asks, and of this dialect; where none of it runs or waits, the key's newest
+/// job of any dialect that is being worked on. `progress` and `job_count` are 0 where there is none.
 #[utoipa::path(
     get,
     path = "/sdapi/v1/progress",
@@ -122,7 +122,7 @@ pub(in crate::http) async fn progress(
     query: Result<Query<What>, Problem>,
 ) -> Result<Json<Progress>> {
     let (Read(identity), Query(query)) = (identity?, query?);
-    let Some(job) = newest(&state, identity.owner).await? else {
+    let Some(job) = at_hand(&state, identity.owner).await? else {
         return Ok(Json(Progress::idle()));
     };
     let standing = Standing::of(&state, &job).await?;

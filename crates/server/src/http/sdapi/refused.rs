@@ -9,6 +9,7 @@ use diffusion_jobs::Error;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::settings::{CHECKPOINT, CLIP_SKIP};
 use crate::http::Problem;
 use crate::http::error::Told;
 
@@ -67,7 +68,10 @@ impl Refused {
     /// An error of a job's making, its fields as this dialect calls them.
     pub(super) fn of_job(error: Error) -> Self {
         match error {
-            Error::Field { field, message } => Self::field(called_here(&field), message),
+            Error::Field { field, message } => {
+                let message = message.replace("/api/v1/models", "/sdapi/v1/sd-models");
+                Self::field(called_here(&field), message)
+            }
             error => error.into(),
         }
     }
@@ -76,7 +80,8 @@ impl Refused {
 /// The field of a request for a job as this dialect calls it.
 fn called_here(field: &str) -> &str {
     match field {
-        "models[0]" => "sd_model_checkpoint",
+        "models" | "models[0]" => CHECKPOINT,
+        "clip_skip" => CLIP_SKIP,
         "images" | "images[0]" | "init_image" => "init_images",
         "strength" => "denoising_strength",
         "guidance" => "cfg_scale",
@@ -146,4 +151,21 @@ pub(super) async fn nothing_here(request: Request) -> Refused {
 pub(super) async fn no_such_method(request: Request) -> Refused {
     let detail = format!("Method Not Allowed: {} {}", request.method(), request.uri().path());
     Refused(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_a_job_are_told_as_they_are_called_here() {
+        let of = |field: &str, why: &str| {
+            Refused::of_job(Error::Field { field: field.into(), message: why.into() }).0.told()
+        };
+        let gone = of("models[0]", "\"x\" is not known here; see /api/v1/models").detail;
+        assert_eq!(gone, "sd_model_checkpoint: \"x\" is not known here; see /sdapi/v1/sd-models");
+        let deep = of("clip_skip", "12 is too many").detail;
+        assert_eq!(deep, "CLIP_stop_at_last_layers: 12 is too many");
+        assert_eq!(of("prompt", "has <lora:…>").detail, "prompt: has <lora:…>");
+    }
 }

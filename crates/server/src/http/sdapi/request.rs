@@ -55,6 +55,7 @@ pub(super) struct Asked {
     pub(super) n_iter: i64,
     #[serde(deserialize_with = "whole")]
     pub(super) steps: i64,
+    /// 1 is no guidance, and the least
     #[serde(deserialize_with = "number")]
     pub(super) cfg_scale: f64,
     /// Rounded down to a multiple of 8
@@ -107,7 +108,7 @@ pub(super) struct Asked {
     /// 0 stretches, 1 crops, 2 fills
     #[serde(deserialize_with = "whole")]
     pub(super) resize_mode: i64,
-    /// White is repainted; in base64 or as a data URL
+    /// White is repainted; in base64 or as a data URL; an empty text is none
     pub(super) mask: Option<String>,
     pub(super) latent_mask: Option<String>,
     /// In pixels; in place of both others
@@ -261,7 +262,9 @@ impl Asked {
         for other in Self::others(kind) {
             fields.remove(*other);
         }
-        read(fields)
+        let mut asked: Self = read(fields)?;
+        asked.mask.take_if(|mask| mask.is_empty());
+        Ok(asked)
     }
 
     fn others(kind: Kind) -> &'static [&'static str] {
@@ -344,6 +347,8 @@ mod tests {
         kept["include_init_images"] = json!(true);
         assert_eq!(of(&kept)["init_images"], body["init_images"]);
         assert_eq!(of(&kept)["mask"], body["mask"]);
+        kept["mask"] = json!("");
+        assert_eq!(of(&kept)["mask"], Value::Null, "an empty one is none");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use diffusion_jobs::State as JobState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::current::{Standing, jobs, newest, running};
+use super::current::{Standing, at_hand, elsewhere, has_just_ended, next, running};
 use super::refused::{Refusal, Result};
 use crate::http::auth::Generate;
 use crate::http::extract::Json;
@@ -19,7 +19,8 @@ pub(super) struct Nothing {}
 /// Interrupt one's calls
 ///
 /// Those of the API key that asks and of this dialect that are being worked on; where none is, the
-/// one that is next. They answer with the images that are done.
+/// one that is next; where there is none either, and none has just ended, the key's newest job of
+/// any dialect that is being worked on. They answer with the images that are done.
 #[utoipa::path(
     post,
     path = "/sdapi/v1/interrupt",
@@ -35,9 +36,12 @@ pub(in crate::http) async fn interrupt(
     identity: Result<Generate, Problem>,
 ) -> Result<Json<Nothing>> {
     let Generate(identity) = identity?;
-    let mut found = jobs(&state, identity.owner, JobState::Running).await?;
+    let mut found = running(&state, identity.owner).await?;
     if found.is_empty() {
-        found.extend(newest(&state, identity.owner).await?);
+        found.extend(next(&state, identity.owner).await?);
+    }
+    if found.is_empty() && !has_just_ended(&state, identity.owner).await? {
+        found.extend(elsewhere(&state, identity.owner).await?);
     }
     for job in found {
         accept::cancel(&state, job.id).await?;
@@ -47,8 +51,8 @@ pub(in crate::http) async fn interrupt(
 
 /// Skip the image at hand
 ///
-/// Of one's newest call that is being worked on; it goes on with its other images, and answers
-/// without this one.
+/// Of one's newest call that is being worked on, or where there is none of one's newest job of any
+/// dialect; it goes on with its other images, and answers without this one.
 #[utoipa::path(
     post,
     path = "/sdapi/v1/skip",
@@ -64,7 +68,8 @@ pub(in crate::http) async fn skip(
     identity: Result<Generate, Problem>,
 ) -> Result<Json<Nothing>> {
     let Generate(identity) = identity?;
-    if let Some(job) = running(&state, identity.owner).await?
+    let job = at_hand(&state, identity.owner).await?;
+    if let Some(job) = job.filter(|job| job.state == JobState::Running)
         && let Some(index) = Standing::of(&state, &job).await?.current
     {
         accept::cancel_image(&state, job.id, index).await?;

@@ -28,15 +28,40 @@ fn fields_that_are_wrong_are_named() {
         (json!({"num_inference_steps": 1001}), "num_inference_steps"),
         (json!({"user": "\0"}), "user"),
         (json!({"strength": 2}), "strength"),
+        (json!({"guidance_scale": 0.5}), "guidance_scale"),
+        (json!({"guidance_scale": 0}), "guidance_scale"),
+        (json!({"guidance_scale": -7.5}), "guidance_scale"),
         (json!({"mask": "data:image/png;base64,AA"}), "mask"),
+        (json!({"image": "data:image/png;base64,AA"}), "image"),
+        (json!({"image": ["data:image/png;base64,AA"]}), "image"),
     ] {
         let answer = server.post(GENERATIONS, &quick(more.clone()));
         assert_eq!(refused(&answer, 400), (json!(param), json!("invalid_value")), "{more}");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(!message.contains(" at line "), "{message}");
+        assert!(
+            !message.contains("guidance_scale") || message.contains("less than 1"),
+            "{message}"
+        );
+        assert_eq!(message.contains("/v1/images/edits"), ["mask", "image"].contains(&param));
     }
     let missing = refused(&server.post(GENERATIONS, &json!({"n": 1})), 400);
     assert_eq!(missing, (json!("prompt"), json!("missing_required_parameter")));
-    let unknown = refused(&server.post(GENERATIONS, &quick(json!({"model": "none"}))), 404);
-    assert_eq!(unknown, (json!("model"), json!("model_not_found")));
+    let unknown = server.post(GENERATIONS, &quick(json!({"model": "none"})));
+    assert_eq!(refused(&unknown, 404), (json!("model"), json!("model_not_found")));
+    assert!(unknown.text().contains(" see /v1/models"), "{}", unknown.text());
+}
+
+#[test]
+fn what_is_long_is_not_repeated_whole() {
+    let server = Server::start(&[]);
+    let long = "x".repeat(1 << 20);
+    for field in ["size", "model", "n", "quality", "response_format"] {
+        let answer = server.post(GENERATIONS, &quick(json!({field: long})));
+        assert!([400, 404].contains(&answer.status), "{field}: {}", answer.status);
+        assert!(answer.body.len() < 8 << 10, "{field}: {}", answer.body.len());
+        assert_eq!(refused(&answer, answer.status).0, field);
+    }
 }
 
 #[test]

@@ -41,12 +41,16 @@ fn what_cannot_be_done_is_named() {
         (json!({"width": 0}), 422, "width"),
         (json!({"width": 100_000}), 422, "width"),
         (json!({"cfg_scale": 1e9}), 422, "cfg_scale"),
+        (json!({"cfg_scale": 0.5}), 422, "cfg_scale: 0.5"),
+        (json!({"cfg_scale": 0}), 422, "cfg_scale: 0"),
+        (json!({"cfg_scale": -1}), 422, "cfg_scale: -1"),
+        (json!({"infotext": "a\nSteps: 2, Seed: 1, CFG scale: 0.5"}), 422, "cfg_scale: 0.5"),
         (json!({"seed": -2}), 422, "seed"),
         (json!({"batch_size": 100, "n_iter": 100}), 422, "n_iter"),
         (json!({"subseed_strength": 2}), 422, "subseed_strength"),
         (json!({"prompt": ["a"]}), 422, "prompt"),
         (json!({"prompt": "a\u{0}"}), 422, "prompt"),
-        (json!({"prompt": "a <lora:b:1>"}), 422, "<lora:b:1>"),
+        (json!({"prompt": "a <lora:b:1>"}), 422, "prompt: has <lora:"),
     ] {
         let answer = server.post(&route("txt2img"), &small(more.clone()));
         let detail = refusal(&answer, status);
@@ -71,6 +75,37 @@ fn what_cannot_be_done_is_named() {
         assert!(detail.contains(named), "{more}: {detail}");
     }
     assert_eq!(server.get(JOBS).json()["jobs"], json!([]), "nothing was stored");
+}
+
+#[test]
+fn what_is_long_is_not_repeated_whole() {
+    let server = Server::start(&[]);
+    let long = "x".repeat(1 << 20);
+    for (more, name, end) in [
+        (json!({"init_images": long}), "img2img", "expected a sequence"),
+        (json!({"width": long}), "txt2img", "is no whole number"),
+        (json!({"sampler_name": long}), "txt2img", ""),
+        (json!({"styles": [long]}), "txt2img", "x\""),
+        (json!({"styles": vec!["x"; 1 << 17]}), "txt2img", "no style \"x\""),
+        (json!({"override_settings": {"sd_model_checkpoint": long}}), "txt2img", "what there is"),
+        (json!({"override_settings": {&*long: 1}}), "txt2img", "leave it out"),
+        (json!({"override_settings": {"sigma_max": long}}), "txt2img", "can only be 0 here"),
+    ] {
+        let answer = server.post(&route(name), &small(more));
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+        assert!(answer.body.len() < 8 << 10, "{}", answer.body.len());
+        let detail = refusal(&answer, answer.status);
+        assert!(detail.ends_with(end), "{detail}");
+    }
+}
+
+#[test]
+fn an_option_that_no_layer_answers_to_is_named() {
+    let server = Server::start(&[]);
+    let deep = json!({"CLIP_stop_at_last_layers": 12});
+    assert_eq!(server.post(&route("options"), &deep).status, 200);
+    let detail = refusal(&server.post(&route("txt2img"), &small(json!({}))), 422);
+    assert!(detail.starts_with("CLIP_stop_at_last_layers: "), "{detail}");
 }
 
 #[test]

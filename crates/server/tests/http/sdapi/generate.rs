@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{files, info, made, picture, refusal, route, small};
+use super::{files, info, made, picture, plain, refusal, route, running, small};
 use crate::jobs::{JOBS, only};
-use crate::support::Server;
+use crate::support::{Data, Server};
 
 /// The text chunks of a PNG, one `keyword\0text` after another, as far as tests look into them.
 fn parameters(png: &[u8]) -> String {
@@ -42,7 +42,6 @@ fn an_answer_has_the_images_and_how_they_were_made() {
         ("negative_prompt", json!("rain")),
         ("seed", json!(7)),
         ("all_seeds", json!([7, 8])),
-        ("subseed", json!(-1)),
         ("subseed_strength", json!(0.0)),
         ("width", json!(64)),
         ("height", json!(64)),
@@ -68,7 +67,7 @@ fn an_answer_has_the_images_and_how_they_were_made() {
         "a cat\nNegative prompt: rain\nSteps: 2, Sampler: Euler a, ",
         "CFG scale: 6.5, Seed: 7, Size: 64x64, ",
         &format!("Model hash: {}, Model: {model}", info["sd_model_hash"].as_str().unwrap()),
-        "Version: ",
+        ", RNG: CPU, Version: ",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -123,6 +122,58 @@ fn variations_are_of_one_seed() {
 }
 
 #[test]
+fn a_variation_of_no_strength_is_told_with_its_seeds() {
+    let server = Server::start(&[]);
+    let told = |more| info(&made(&server, "txt2img", &small(more)));
+    let given = told(json!({"subseed": 5, "batch_size": 2}));
+    assert_eq!((&given["subseed"], &given["all_subseeds"]), (&json!(5), &json!([5, 6])));
+    assert_eq!((&given["all_seeds"], &given["subseed_strength"]), (&json!([7, 8]), &json!(0.0)));
+    let drawn = [told(json!({"batch_size": 2})), told(json!({"batch_size": 2}))];
+    let seeds = drawn.each_ref().map(|drawn| drawn["subseed"].as_u64().unwrap());
+    assert_ne!(seeds[0], seeds[1]);
+    assert_eq!(drawn[0]["all_subseeds"], json!([seeds[0], seeds[0] + 1]));
+}
+
+#[test]
+fn networks_in_comments_and_negative_prompts_are_text() {
+    let server = Server::start(&[]);
+    let body = small(json!({
+        "prompt": "# <lora:x:1>\na cat", "negative_prompt": "<lora:x:1>"
+    }));
+    let info = info(&made(&server, "txt2img", &body));
+    assert_eq!(
+        (&info["prompt"], &info["negative_prompt"]),
+        (&body["prompt"], &body["negative_prompt"])
+    );
+}
+
+#[test]
+fn of_a_call_that_fails_in_part_the_rest_is_answered() {
+    let data = Data::new();
+    let variables = [("DIFFUSION_SERVER_MAX_BATCH", "1")];
+    let server = Server::start_in(&data, &["--bind", "127.0.0.1:0"], &variables);
+    let body = small(json!({
+        "init_images": [plain(64, 64, [9; 3])], "n_iter": 24, "steps": 40,
+        "denoising_strength": 1.0, "force_task_id": "t"
+    }));
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| server.post(&route("img2img"), &body));
+        running(&server, "t", 1);
+        // Images that are not begun yet find no picture to begin with.
+        std::fs::remove_dir_all(data.path().join("artifacts/inputs")).unwrap();
+        let answer = call.join().unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let (answer, made) = (answer.json(), files(&answer.json()).len());
+        let info = info(&answer);
+        let failures = info["failures"].as_array().unwrap();
+        assert!(made > 0 && !failures.is_empty() && made + failures.len() == 24, "{info}");
+        assert!(failures[0].as_str().unwrap().starts_with("image "), "{info}");
+        assert_eq!(info["infotexts"].as_array().unwrap().len(), made);
+        assert_eq!(info["interrupted"], false);
+    });
+}
+
+#[test]
 fn a_picture_is_drawn_from() {
     let server = Server::start(&[]);
     let picture = picture(&server);
@@ -138,9 +189,20 @@ fn a_picture_is_drawn_from() {
     assert!(info(&raw)["infotexts"][0].as_str().unwrap().contains("Denoising strength: 0.5"));
     assert_eq!(raw["parameters"]["init_images"], Value::Null);
     assert!(url["parameters"]["init_images"][0].as_str().unwrap().starts_with("data:"));
-    // A strength that leaves no step runs the last.
-    let still = small(json!({"init_images": [picture], "denoising_strength": 0, "steps": 10}));
-    assert_eq!(files(&made(&server, "img2img", &still)).len(), 1);
+    // A strength that leaves no step runs the last, and is told as it was run.
+    let still = small(json!({"init_images": [picture], "denoising_strength": 0, "steps": 4}));
+    let still = made(&server, "img2img", &still);
+    assert_eq!(files(&still).len(), 1);
+    let told = info(&still);
+    assert!(told["infotexts"][0].as_str().unwrap().contains("Denoising strength: 0.25,"), "{told}");
+    for strength in [&told["denoising_strength"], &still["parameters"]["denoising_strength"]] {
+        assert_eq!(strength, 0.25);
+    }
+    // An empty mask is none.
+    let unmasked = small(json!({
+        "init_images": [picture], "denoising_strength": 0.5, "mask": "", "mask_blur": 4
+    }));
+    assert_eq!(made(&server, "img2img", &unmasked)["images"], raw["images"]);
 }
 
 #[test]
@@ -150,7 +212,7 @@ fn the_same_request_under_the_same_key_is_one_job() {
     let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
     let ask = |body: &str| server.send("POST", &route("txt2img"), &headers, body.as_bytes());
     let (first, again) = (ask(&body).json(), ask(&body).json());
-    assert_eq!(first["images"], again["images"]);
+    assert_eq!((&first["images"], &first["info"]), (&again["images"], &again["info"]));
     assert_eq!(server.get(JOBS).json()["jobs"].as_array().unwrap().len(), 1);
     refusal(&ask(&small(json!({"seed": 1})).to_string()), 409);
 }

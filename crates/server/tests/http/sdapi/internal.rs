@@ -8,6 +8,24 @@ use serde_json::{Value, json};
 use super::{long, made, refusal, route, running, small, waiting};
 use crate::support::{PATIENCE, Server};
 
+#[test]
+fn a_job_of_another_dialect_is_followed_by_its_id_or_label() {
+    let server = Server::start(&[]);
+    let body = json!({
+        "prompt": "a cat", "num_inference_steps": 900, "user": "someone", "stream": true
+    });
+    thread::scope(|scope| {
+        let call = scope.spawn(|| server.post("/v1/images/generations", &body));
+        let job = running(&server, "someone", 1);
+        for name in [job["id"].as_str().unwrap(), "someone"] {
+            let seen = task(&server, &json!({"id_task": name}));
+            assert_eq!((&seen["active"], &seen["queued"]), (&json!(true), &json!(false)));
+        }
+        server.send("POST", &route("interrupt"), &[], b"");
+        assert!(call.join().unwrap().text().contains("cancelled"));
+    });
+}
+
 fn task(server: &Server, body: &Value) -> Value {
     let answer = server.post("/internal/progress", body);
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -32,7 +32,7 @@ fn each_key_has_its_own_options_and_calls() {
     let reader = key("reader", json!(["read"]));
 
     let anonymous = server.get(&route("options"));
-    refusal(&anonymous, 401);
+    assert!(refusal(&anonymous, 401).contains("the password of HTTP Basic"));
     assert!(anonymous.header("www-authenticate").unwrap().starts_with("Basic"));
     refusal(&call(&server, "dsk_0", "GET", &route("options"), &Value::Null), 401);
     let get = |key: &str, name: &str| call(&server, key, "GET", &route(name), &Value::Null);

@@ -22,8 +22,8 @@ fn what_an_image_says_is_told() {
         ("Sampler", json!("Euler a")),
         ("Seed", json!("7")),
         ("CFG scale", json!("7")),
-        ("Size-1", json!(64)),
-        ("Size-2", json!(64)),
+        ("Size-1", json!("64")),
+        ("Size-2", json!("64")),
     ] {
         assert_eq!(told["parameters"][name], value, "{name}: {told}");
     }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{long, made, route, running, small, waiting};
-use crate::jobs::submitted;
+use crate::jobs::{begun, submitted};
 use crate::support::{PATIENCE, Server};
 
 fn progress(server: &Server, query: &str) -> Value {
@@ -34,10 +34,29 @@ fn idle_is_no_progress_of_no_jobs() {
     assert_eq!(progress(&server, ""), idle);
     made(&server, "txt2img", &small(json!({})));
     assert_eq!(progress(&server, ""), idle, "and so it is again when all is done");
-    // Jobs of other dialects are none of its.
-    let native = crate::jobs::long(json!({}));
-    submitted(&server, &native);
-    assert_eq!(progress(&server, ""), idle);
+}
+
+#[test]
+fn where_there_is_no_call_another_job_of_the_key_is_shown() {
+    let server = Server::start(&[]);
+    let size = json!({"width": 128, "height": 128, "steps": 900});
+    let mut native = crate::jobs::small(size.clone());
+    native["count"] = json!(2);
+    let native = submitted(&server, &native);
+    begun(&server, &native, 1);
+    let seen = progress(&server, "");
+    assert_eq!((&seen["state"]["job_count"], &seen["state"]["job_no"]), (&json!(2), &json!(0)));
+    assert!(seen["progress"].as_f64().unwrap() > 0.0, "{seen}");
+    thread::scope(|scope| {
+        let mut body = small(size);
+        body["force_task_id"] = json!("t");
+        let call = waiting(scope, &server, body);
+        running(&server, "t", 1);
+        assert_eq!(progress(&server, "")["state"]["job_count"], 1, "its own is preferred");
+        server.send("POST", &route("interrupt"), &[], b"");
+        assert_eq!(call.join().unwrap().status, 200);
+    });
+    assert_eq!(progress(&server, "")["state"]["job_count"], 2);
 }
 
 #[test]

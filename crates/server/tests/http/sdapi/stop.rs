@@ -62,9 +62,43 @@ fn a_call_that_is_interrupted_at_once_has_no_images() {
         let answer = call.join().unwrap().json();
         assert_eq!(answer["images"], json!([]));
         let info = info(&answer);
-        assert_eq!((&info["infotexts"], &info["interrupted"]), (&json!([]), &json!(true)));
+        assert_eq!((&info["all_seeds"], &info["interrupted"]), (&json!([]), &json!(true)));
         assert_eq!((&info["seed"], &info["steps"]), (&json!(7), &json!(900)));
+        // How the first would have been made, as clients that read it expect.
+        let hash = info["sd_model_hash"].as_str().unwrap();
+        let [text] = &info["infotexts"].as_array().unwrap()[..] else { panic!("{info}") };
+        let text = text.as_str().unwrap();
+        assert!(text.starts_with("a cat\nSteps: 900, Sampler: Euler, "), "{text}");
+        assert!(
+            text.contains(&format!(", Seed: 7, Size: 256x256, Model hash: {hash}, ")),
+            "{text}"
+        );
     });
+}
+
+#[test]
+fn without_a_call_of_its_own_a_client_interrupts_another_job_of_its_key() {
+    let server = Server::start(&[]);
+    let native = submitted(&server, &crate::jobs::long(json!({})));
+    begun(&server, &native, 1);
+    post(&server, "interrupt");
+    assert_eq!(ended(&server, &native)["state"], "cancelled");
+}
+
+#[test]
+fn an_interruption_that_comes_after_its_call_ends_nothing_else() {
+    let server = Server::start(&[]);
+    let native = submitted(&server, &crate::jobs::long(json!({})));
+    begun(&server, &native, 1);
+    thread::scope(|scope| {
+        let call = waiting(scope, &server, long(json!({"force_task_id": "t"})));
+        running(&server, "t", 1);
+        // The second finds its call gone.
+        post(&server, "interrupt");
+        assert_eq!(call.join().unwrap().status, 200);
+        post(&server, "interrupt");
+    });
+    assert_eq!(server.get(&crate::jobs::path(&native)).json()["state"], "running");
 }
 
 #[test]
