@@ -24,7 +24,7 @@ enum Runtime {
 }
 
 /// All clients: their folders below `clients`.
-const CLIENTS: [(&str, Runtime); 7] = [
+const CLIENTS: [(&str, Runtime); 8] = [
     ("openai-python", Runtime::Python),
     ("openai-node", Runtime::Node),
     ("openapi-typescript", Runtime::Node),
@@ -32,6 +32,7 @@ const CLIENTS: [(&str, Runtime); 7] = [
     ("open-webui", Runtime::Python),
     ("sillytavern", Runtime::Node),
     ("librechat", Runtime::Node),
+    ("sd-parsers", Runtime::Python),
 ];
 
 /// Run the clients of `clients` against a server that demands keys
