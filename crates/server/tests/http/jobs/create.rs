@@ -248,7 +248,7 @@ fn what_cannot_be_done_in_time_is_refused_with_the_numbers() {
         [("DIFFUSION_SERVER_LONGEST_WAIT_SECONDS", "20"), ("DIFFUSION_SERVER_MAX_BATCH", "1")];
     let server = Server::start(&variables);
     // Nothing is known before the first image.
-    let first = submitted(&server, &small(json!({"count": 200})));
+    let first = submitted(&server, &small(json!({"count": 1000})));
     begun(&server, &first, 1);
     server.post(&format!("{}/cancel", path(&first)), &json!({}));
     let slow = made(&server, &small(json!({"steps": 100})));
@@ -259,4 +259,7 @@ fn what_cannot_be_done_in_time_is_refused_with_the_numbers() {
     assert_eq!((&details["limit_seconds"], &details["waiting"]), (&json!(20), &json!(0)));
     assert!(details["expected_seconds"].as_u64() > Some(20), "{details}");
     assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    // Trying again takes as long.
+    let refused = server.post(&format!("{}/retry", path(&first)), &json!({}));
+    assert!(refused.problem(429)["expected_seconds"].as_u64() > Some(20), "{}", refused.text());
 }
