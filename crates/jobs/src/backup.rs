@@ -83,8 +83,8 @@ fn lock_file(folder: &Path) -> Result<(File, PathBuf)> {
 /// Copies database and files into a new folder.
 ///
 /// # Errors
-/// The folder exists and is not empty; something cannot be read or written; for Postgres,
-/// `pg_dump` is missing or fails.
+/// The folder exists and is not empty, or lies in one that is copied; something cannot be read or
+/// written; for Postgres, `pg_dump` is missing or fails.
 pub async fn backup(
     database: &Database,
     location: &Location,
@@ -92,6 +92,7 @@ pub async fn backup(
     to: &Path,
 ) -> Result<Manifest> {
     new_folder(to)?;
+    apart(to, folders)?;
     let Folders { artifacts, images } = folders.clone();
     let held = aside(move || Ok((lock(&artifacts)?, lock(&images)?))).await?;
     let kind = match (database, location) {
@@ -191,6 +192,22 @@ fn new_folder(path: &Path) -> Result<()> {
     let mut entries = fs::read_dir(path).map_err(|error| Error::io(path, error))?;
     if entries.next().is_some() {
         return Err(Error::Conflict(format!("{} is not empty", path.display())));
+    }
+    Ok(())
+}
+
+/// Refuses a copy within what is copied, which would hold itself.
+fn apart(to: &Path, folders: &Folders) -> Result<()> {
+    let whole = |path: &Path| path.canonicalize().map_err(|error| Error::io(path, error));
+    let target = whole(to)?;
+    for folder in [&folders.artifacts, &folders.images] {
+        if folder.exists() && target.starts_with(whole(folder)?) {
+            // It was empty.
+            let _ = fs::remove_dir(to);
+            let (to, folder) = (to.display(), folder.display());
+            let text = format!("{to} lies in {folder}, which is copied: choose another place");
+            return Err(Error::Invalid(text));
+        }
     }
     Ok(())
 }

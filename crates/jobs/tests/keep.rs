@@ -131,6 +131,10 @@ async fn there_and_back(fresh: &Fresh) {
     assert_eq!((made.files, made.bytes), (2, 10));
     let again = backup::backup(&fresh.database, &fresh.location, &from, &to).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    let inside = from.images.join("backup");
+    let inside = backup::backup(&fresh.database, &fresh.location, &from, &inside).await;
+    assert!(matches!(inside, Err(Error::Invalid(_))), "{inside:?}");
+    assert!(!from.images.join("backup").exists());
     place.queue.cancel(job).await.unwrap();
     std::fs::write(from.images.join("sub/cat#1.png"), "changed").unwrap();
 

@@ -95,7 +95,7 @@ fn a_backup_of_a_working_server_has_all_of_it() {
     assert_eq!(uploaded.status, 201, "{}", uploaded.text());
     let drawn = small(json!({"kind": "img2img", "init_image": "tom.png", "strength": 0.9}));
     let expected = made(&server, &drawn);
-    let count = 40;
+    let count = 20;
     let job = submitted(&server, &small(json!({"count": count, "steps": 8})));
     begun(&server, &job, 1);
 
