@@ -173,11 +173,16 @@ impl Artifacts {
         Ok(tokio::task::spawn_blocking(sweep).await.unwrap_or(0))
     }
 
-    /// Writes a small file and removes it: whether the storage takes files.
+    /// Writes a small file and removes it: whether the storage takes files. A folder that is gone,
+    /// as that of a disk that is no longer mounted, is not made anew.
     ///
     /// # Errors
     /// It does not.
     pub async fn check(&self) -> Result<()> {
+        if let Some(folder) = &self.folder {
+            let found = tokio::fs::metadata(folder).await;
+            found.map_err(|error| Error::io(folder, error))?;
+        }
         let path = Path::from(format!("probes/{}", Uuid::new_v4()));
         self.store.put(&path, PutPayload::from_static(b"probe")).await?;
         self.store.delete(&path).await?;
@@ -213,6 +218,9 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(artifacts.get(Kind::Image, &hash).await, Err(Error::NotFound { .. })));
         artifacts.check().await.unwrap();
+        std::fs::remove_dir_all(folder.path().join("new")).unwrap();
+        artifacts.check().await.unwrap_err();
+        assert!(!folder.path().join("new").exists());
     }
 
     #[tokio::test]

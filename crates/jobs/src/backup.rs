@@ -1,7 +1,7 @@
 //! Copies of everything, made while the server works, and their return.
 //!
-//! The database is copied first, in one consistent read; then all files. A file is never changed,
-//! and none is removed meanwhile, so all that the copied rows speak of is among them.
+//! The database is copied first, in one consistent read; then all files. Each is stored before its
+//! row, and none is removed meanwhile, so all that the copied rows speak of is among them.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ pub struct Manifest {
     pub version: String,
     /// `sqlite` or `postgres`.
     pub database: String,
-    /// Files of artifacts.
+    /// Files of artifacts, and images of the data set that were uploaded.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -30,49 +30,71 @@ const MANIFEST: &str = "backup.json";
 const SQLITE: &str = "server.db";
 const POSTGRES: &str = "server.dump";
 const ARTIFACTS: &str = "artifacts";
+const IMAGES: &str = "images";
 
-/// Held while files are copied; nothing is swept meanwhile.
+/// What an image of the data set is called while it is being written.
+pub const PARTIAL: &str = ".partial-";
+
+/// Where the files lie of which a database speaks.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Results, pictures that jobs are drawn from, samples in flight.
+    pub artifacts: PathBuf,
+    /// Images of the data set that were uploaded.
+    pub images: PathBuf,
+}
+
+/// Held while files of a folder are copied, or removed.
 #[derive(Debug)]
-pub struct SweepLock(#[allow(dead_code, reason = "held, not read")] File);
+pub struct FilesLock(#[allow(dead_code, reason = "held, not read")] File);
 
-/// Takes the lock of the artifacts' folder, if it is free.
+/// Takes the lock of a folder's files, if it is free.
 ///
 /// # Errors
 /// The lock cannot be opened.
-pub fn try_lock(artifacts: &Path) -> Result<Option<SweepLock>> {
-    let (file, path) = lock_file(artifacts)?;
+pub fn try_lock(folder: &Path) -> Result<Option<FilesLock>> {
+    let (file, path) = lock_file(folder)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(SweepLock(file))),
+        Ok(()) => Ok(Some(FilesLock(file))),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
     }
 }
 
-fn lock_file(artifacts: &Path) -> Result<(File, PathBuf)> {
-    let mut path = artifacts.as_os_str().to_owned();
+/// Waits for the lock of a folder's files, and for as long as a backup of them takes.
+///
+/// # Errors
+/// The lock cannot be opened.
+pub fn lock(folder: &Path) -> Result<FilesLock> {
+    let (file, path) = lock_file(folder)?;
+    file.lock().map_err(|error| Error::io(path, error))?;
+    Ok(FilesLock(file))
+}
+
+/// The lock lies beside the folder: what a folder holds may be a user's.
+fn lock_file(folder: &Path) -> Result<(File, PathBuf)> {
+    let mut path = folder.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
     let file = File::create(&path).map_err(|error| Error::io(&path, error))?;
     Ok((file, path))
 }
 
-/// Copies database and artifacts into a new folder.
+/// Copies database and files into a new folder.
 ///
 /// # Errors
-/// The folder exists and is not empty; something cannot be read or written; for Postgres,
-/// `pg_dump` is missing or fails.
+/// The folder exists and is not empty, or lies in one that is copied; something cannot be read or
+/// written; for Postgres, `pg_dump` is missing or fails.
 pub async fn backup(
     database: &Database,
     location: &Location,
-    artifacts: &Path,
+    folders: &Folders,
     to: &Path,
 ) -> Result<Manifest> {
     new_folder(to)?;
-    let (lock, path) = lock_file(artifacts)?;
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-    let _held = lock
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-        .map_err(|error| Error::io(path, error))?;
+    apart(to, folders)?;
+    let Folders { artifacts, images } = folders.clone();
+    let held = aside(move || Ok((lock(&artifacts)?, lock(&images)?))).await?;
     let kind = match (database, location) {
         (Database::Sqlite(pool), _) => {
             let copy = to.join(SQLITE);
@@ -91,8 +113,21 @@ pub async fn backup(
             return Err(Error::Invalid("the database is not where it was said to be".into()));
         }
     };
-    let (from, into) = (artifacts.to_owned(), to.join(ARTIFACTS));
-    let (files, bytes) = aside(move || copy(&from, &into)).await?;
+    let (of_artifacts, of_images) = held;
+    let (from, into) = (folders.images.clone(), to.join(IMAGES));
+    let images = aside(move || {
+        // Somebody may wait for it who takes an image out of the data set.
+        let _held = of_images;
+        copy(&from, &into, How::Anew)
+    });
+    let images = images.await?;
+    let (from, into) = (folders.artifacts.clone(), to.join(ARTIFACTS));
+    let artifacts = aside(move || {
+        let _held = of_artifacts;
+        copy(&from, &into, How::Linked)
+    });
+    let artifacts = artifacts.await?;
+    let (files, bytes) = (images.files + artifacts.files, images.bytes + artifacts.bytes);
     let manifest =
         Manifest { version: env!("CARGO_PKG_VERSION").into(), database: kind.into(), files, bytes };
     // Written last: a folder without it is no whole backup.
@@ -102,17 +137,18 @@ pub async fn backup(
     Ok(manifest)
 }
 
-/// Brings a backup back, into a database and a folder that are new or empty.
+/// Brings a backup back, into a database and folders that are new or empty.
 ///
 /// # Errors
 /// There is something already; the folder holds no whole backup, or one of another kind of
 /// database; something cannot be read or written.
-pub async fn restore(from: &Path, location: &Location, artifacts: &Path) -> Result<Manifest> {
+pub async fn restore(from: &Path, location: &Location, folders: &Folders) -> Result<Manifest> {
     let path = from.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
     let manifest: Manifest = serde_json::from_str(&text)
         .map_err(|error| Error::Invalid(format!("{}: {error}", path.display())))?;
-    new_folder(artifacts)?;
+    new_folder(&folders.artifacts)?;
+    new_folder(&folders.images)?;
     match (location, &*manifest.database) {
         (Location::Sqlite(path), "sqlite") => {
             if path.exists() {
@@ -141,8 +177,12 @@ pub async fn restore(from: &Path, location: &Location, artifacts: &Path) -> Resu
             return Err(Error::Invalid(text));
         }
     }
-    let (from, into) = (from.join(ARTIFACTS), artifacts.to_owned());
-    aside(move || copy(&from, &into)).await?;
+    let (from, into) = (from.to_owned(), folders.clone());
+    let copied = aside(move || {
+        copy(&from.join(IMAGES), &into.images, How::Anew)?;
+        copy(&from.join(ARTIFACTS), &into.artifacts, How::Linked)
+    });
+    copied.await?;
     Ok(manifest)
 }
 
@@ -156,37 +196,89 @@ fn new_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a folder of folders of files, by links where the file system allows: files are replaced
-/// and never changed, so a link keeps what it had.
-fn copy(from: &Path, to: &Path) -> Result<(u64, u64)> {
-    let (mut files, mut bytes) = (0, 0);
+/// Refuses a copy within what is copied, which would hold itself.
+fn apart(to: &Path, folders: &Folders) -> Result<()> {
+    let whole = |path: &Path| path.canonicalize().map_err(|error| Error::io(path, error));
+    let target = whole(to)?;
+    for folder in [&folders.artifacts, &folders.images] {
+        if folder.exists() && target.starts_with(whole(folder)?) {
+            // It was empty.
+            let _ = fs::remove_dir(to);
+            let (to, folder) = (to.display(), folder.display());
+            let text = format!("{to} lies in {folder}, which is copied: choose another place");
+            return Err(Error::Invalid(text));
+        }
+    }
+    Ok(())
+}
+
+/// How files are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By links where the file system allows: the store replaces files and never changes them, so
+    /// a link keeps what it had.
+    Linked,
+    /// A user may change them in place.
+    Anew,
+}
+
+/// What was copied.
+#[derive(Debug, Default)]
+struct Copied {
+    files: u64,
+    bytes: u64,
+}
+
+/// Copies a folder with the files and folders in it. Links to files are copied as those files;
+/// links to folders, which may lead in circles, are left out, as is what is no file.
+fn copy(from: &Path, to: &Path, how: How) -> Result<Copied> {
+    let mut copied = Copied::default();
     fs::create_dir_all(to).map_err(|error| Error::io(to, error))?;
     let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(copied),
         entries => entries.map_err(|error| Error::io(from, error))?,
     };
     for entry in entries {
         let path = entry.map_err(|error| Error::io(from, error))?.path();
-        let target = to.join(path.file_name().unwrap_or_default());
+        let name = path.file_name().unwrap_or_default();
+        let target = to.join(name);
         if path.is_dir() {
-            let (more, larger) = copy(&path, &target)?;
-            (files, bytes) = (files + more, bytes + larger);
+            if !path.is_symlink() {
+                let below = copy(&path, &target, how)?;
+                copied.files += below.files;
+                copied.bytes += below.bytes;
+            }
             continue;
         }
-        // What the store is writing has a name of its own until it is whole.
-        if path.file_name().is_some_and(|name| name.to_string_lossy().contains('#')) {
+        if !path.is_file() || is_unfinished(&name.to_string_lossy(), how) {
             continue;
         }
-        match fs::hard_link(&path, &target).or_else(|_| fs::copy(&path, &target).map(drop)) {
+        match copy_file(&path, &target, how) {
             Ok(()) => {}
             // A file that was being written has its final name now, or is gone.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Error::io(target, error)),
         }
-        files += 1;
-        bytes += target.metadata().map_or(0, |metadata| metadata.len());
+        copied.files += 1;
+        copied.bytes += target.metadata().map_or(0, |metadata| metadata.len());
     }
-    Ok((files, bytes))
+    Ok(copied)
+}
+
+/// What is being written has a name of its own until it is whole.
+fn is_unfinished(name: &str, how: How) -> bool {
+    match how {
+        How::Linked => name.contains('#'),
+        How::Anew => name.starts_with(PARTIAL),
+    }
+}
+
+fn copy_file(from: &Path, to: &Path, how: How) -> io::Result<()> {
+    if how == How::Linked && fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
 }
 
 /// How Postgres' programs reach the database. The password is not told to other users.
@@ -225,6 +317,28 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_neither_lead_in_circles_nor_keep_a_name_alone() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let (from, to) = (place.path().join("from"), place.path().join("to"));
+        fs::create_dir_all(from.join("sub")).unwrap();
+        fs::write(from.join("sub/a.png"), "a").unwrap();
+        fs::write(from.join(".partial-x"), "half").unwrap();
+        symlink("sub/a.png", from.join("link.png")).unwrap();
+        symlink("gone.png", from.join("nowhere.png")).unwrap();
+        symlink(&from, from.join("sub/up")).unwrap();
+        let copied = copy(&from, &to, How::Anew).unwrap();
+        assert_eq!((copied.files, copied.bytes), (2, 2));
+        // Neither is what it was copied from any more.
+        fs::write(from.join("sub/a.png"), "changed").unwrap();
+        for file in ["sub/a.png", "link.png"] {
+            assert_eq!(fs::read(to.join(file)).unwrap(), b"a", "{file}");
+        }
+        assert!(!to.join("link.png").is_symlink() && !to.join(".partial-x").exists());
+    }
 
     #[test]
     fn what_the_url_says_reaches_the_programs() {

@@ -5,6 +5,7 @@
 mod support;
 
 use diffusion_jobs::Database;
+use diffusion_jobs::database::Location;
 
 use support::postgres::Postgres;
 use support::{Fresh, on_both};
@@ -14,6 +15,27 @@ on_both!(opened_again);
 async fn opened_again(fresh: &Fresh) {
     let again = Database::open(&fresh.location).await.unwrap();
     again.ping().await.unwrap();
+    let again = Database::open_existing(&fresh.location).await.unwrap();
+    again.unwrap().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Location::Sqlite(folder.path().join("typo/server.db"));
+    let empty = folder.path().join("empty.db");
+    std::fs::write(&empty, "").unwrap();
+    let mut locations = vec![missing, Location::Sqlite(empty)];
+    if let Some(server) = Postgres::shared() {
+        locations.push(server.location().await);
+    }
+    for location in locations {
+        for _ in 0..2 {
+            let found = Database::open_existing(&location).await.unwrap();
+            assert!(found.is_none(), "{}", location.shown());
+        }
+    }
+    assert!(!folder.path().join("typo").exists());
 }
 
 #[tokio::test]

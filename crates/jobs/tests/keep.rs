@@ -7,6 +7,7 @@ mod support;
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use diffusion_jobs::artifacts::Kind;
+use diffusion_jobs::backup::Folders;
 use diffusion_jobs::database::Location;
 use diffusion_jobs::queue::Backlog;
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Priority, Queue, backup, keep};
@@ -119,27 +120,43 @@ async fn there_and_back(fresh: &Fresh) {
     let place = Place::new(fresh).await;
     let input = place.input("picture").await;
     let job = place.ask(&input).await;
-    let (from, to) = (place.folder.path().join("artifacts"), place.folder.path().join("backup"));
+    let at = |folder: &str| Folders {
+        artifacts: place.folder.path().join(folder).join("artifacts"),
+        images: place.folder.path().join(folder).join("images"),
+    };
+    let (from, to) = (at(""), place.folder.path().join("backup"));
+    std::fs::create_dir_all(from.images.join("sub")).unwrap();
+    std::fs::write(from.images.join("sub/cat#1.png"), "cat").unwrap();
     let made = backup::backup(&fresh.database, &fresh.location, &from, &to).await.unwrap();
-    assert_eq!((made.files, made.bytes), (1, 7));
+    assert_eq!((made.files, made.bytes), (2, 10));
     let again = backup::backup(&fresh.database, &fresh.location, &from, &to).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    let inside = from.images.join("backup");
+    let inside = backup::backup(&fresh.database, &fresh.location, &from, &inside).await;
+    assert!(matches!(inside, Err(Error::Invalid(_))), "{inside:?}");
+    assert!(!from.images.join("backup").exists());
     place.queue.cancel(job).await.unwrap();
+    std::fs::write(from.images.join("sub/cat#1.png"), "changed").unwrap();
 
     let server = Postgres::shared();
     let location = match &fresh.location {
         Location::Sqlite(_) => Location::Sqlite(place.folder.path().join("new/server.db")),
         Location::Postgres(_) => server.unwrap().location().await,
     };
-    let restored = place.folder.path().join("restored");
+    let restored = at("restored");
     assert_eq!(backup::restore(&to, &location, &restored).await.unwrap(), made);
     let database = Database::open(&location).await.unwrap();
     assert_eq!(database.job(job).await.unwrap().state.name(), "queued", "as it was then");
-    let artifacts = Artifacts::local(&restored).unwrap();
+    let artifacts = Artifacts::local(&restored.artifacts).unwrap();
     assert_eq!(artifacts.get(Kind::Input, &input).await.unwrap(), "picture");
+    assert_eq!(std::fs::read(restored.images.join("sub/cat#1.png")).unwrap(), b"cat");
 
-    let twice = backup::restore(&to, &location, &place.folder.path().join("twice")).await;
+    let twice = backup::restore(&to, &location, &at("twice")).await;
     assert!(twice.is_err(), "nothing is overwritten");
+    let fresh = Location::Sqlite(place.folder.path().join("fresh.db"));
+    let beside = Folders { artifacts: at("beside").artifacts, images: restored.images.clone() };
+    let taken = backup::restore(&to, &fresh, &beside).await;
+    assert!(matches!(taken, Err(Error::Conflict(_))), "{taken:?}");
 }
 
 #[tokio::test]

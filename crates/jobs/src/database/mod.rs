@@ -225,6 +225,35 @@ impl Database {
         Ok(database)
     }
 
+    /// As [`Self::open`], of a database that holds our tables already; `None` where there is none,
+    /// and nothing is made.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub async fn open_existing(location: &Location) -> Result<Option<Self>> {
+        // To connect to a file would make it.
+        if let Location::Sqlite(path) = location
+            && !path.try_exists().map_err(|error| Error::io(path, error))?
+        {
+            return Ok(None);
+        }
+        let database = Self::connect(location, 1).await?;
+        let tables: bool = match &database {
+            Self::Sqlite(pool) => {
+                let select = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'job_images'";
+                sqlx::query_scalar(select).fetch_one(pool).await?
+            }
+            Self::Postgres(pool) => {
+                let select = "SELECT to_regclass('job_images') IS NOT NULL";
+                in_time(async { Ok(sqlx::query_scalar(select).fetch_one(pool).await?) }).await?
+            }
+        };
+        if !tables {
+            return Ok(None);
+        }
+        Self::open(location).await.map(Some)
+    }
+
     /// A pool of its own to a database that is open already: River's.
     pub(crate) async fn connect(location: &Location, connections: u32) -> Result<Self> {
         match location {

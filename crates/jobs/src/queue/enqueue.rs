@@ -34,7 +34,27 @@ macro_rules! standing {
     }};
 }
 
-pub(super) use standing;
+/// Refuses so many more images of an owner where too many wait.
+macro_rules! admit {
+    ($tx:expr, $owner:expr, $new:expr, $backlog:expr) => {{
+        let (total, each): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM job_images WHERE state = 'queued'), \
+             (SELECT count(*) FROM job_images WHERE state = 'queued' AND owner = $1)",
+        )
+        .bind($owner.unwrap_or(uuid::Uuid::nil()))
+        .fetch_one(&mut *$tx)
+        .await?;
+        let backlog: $crate::queue::Backlog = $backlog;
+        // One job may be as large as the whole backlog, and is then alone.
+        for (waiting, limit) in [(total, backlog.total), (each, backlog.each)] {
+            if waiting > 0 && waiting.saturating_add($new) > limit {
+                return Err($crate::Error::Backlog { waiting, limit });
+            }
+        }
+    }};
+}
+
+pub(super) use {admit, standing};
 
 /// A job that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,18 +109,7 @@ impl Queue {
             {
                 return Ok(Accepted { id: earlier.made, is_new: false });
             }
-
-            let (total, each): (i64, i64) = sqlx::query_as(
-                "SELECT (SELECT count(*) FROM job_images WHERE state = 'queued'), \
-                 (SELECT count(*) FROM job_images WHERE state = 'queued' AND owner = $1)",
-            ).bind(owner.unwrap_or(Uuid::nil())).fetch_one(&mut *tx).await?;
-            // One job may be as large as the whole backlog, and is then alone.
-            for (waiting, limit) in [(total, backlog.total), (each, backlog.each)] {
-                if waiting > 0 && waiting.saturating_add(new) > limit {
-                    return Err(Error::Backlog { waiting, limit });
-                }
-            }
-
+            admit!(tx, owner, new, backlog);
             let standing = standing!(tx, owner);
             for (index, image) in job.images.iter().enumerate() {
                 let (round, lane) = standing.place(index);

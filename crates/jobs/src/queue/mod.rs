@@ -9,8 +9,6 @@ mod fairness;
 mod retry;
 mod river;
 
-use std::time::Duration;
-
 use riverqueue::{Client, InsertOpts};
 
 use crate::database::{Database, Location};
@@ -57,6 +55,3 @@ impl Queue {
 fn options(lane: &'static str) -> InsertOpts {
     InsertOpts::default().with_queue(lane).with_priority(1).with_max_attempts(MAX_ATTEMPTS)
 }
-
-/// How long idempotency keys are kept.
-pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(48 * 3600);

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::enqueue::standing;
+use super::enqueue::{Backlog, admit, standing};
 use super::fairness::Standing;
 use super::{Idempotency, ImageArgs, Queue, REST, RiverRow as _, options, turn};
 use crate::database::transaction;
@@ -12,16 +12,18 @@ use crate::settle::{LOCK, TOUCH};
 use crate::{Error, Result, State};
 
 impl Queue {
-    /// Puts the failed and cancelled images of a job back into the queue, with the same plans. The
-    /// same `Idempotency-Key` does so once.
+    /// Puts the failed and cancelled images of a job back into the queue, with the same plans, if
+    /// there is room for them as for new ones. The same `Idempotency-Key` does so once.
     ///
     /// # Errors
-    /// There is no such job; [`Error::Conflict`] where it runs still or has nothing to retry.
+    /// There is no such job; [`Error::Conflict`] where it runs still or has nothing to retry;
+    /// [`Error::Backlog`] where too much waits already.
     pub async fn retry(
         &self,
         job: Uuid,
         owner: Option<Uuid>,
         idempotency: Option<&Idempotency>,
+        backlog: Backlog,
     ) -> Result<()> {
         let now = Utc::now();
         transaction!(&self.database, tx => {
@@ -47,6 +49,8 @@ impl Queue {
             let select = "SELECT owner FROM jobs WHERE id = $1";
             let asked_by: Option<Uuid> =
                 sqlx::query_scalar(select).bind(job).fetch_one(&mut *tx).await?;
+            let new = i64::try_from(images.len()).unwrap_or(i64::MAX);
+            admit!(tx, asked_by, new, backlog);
             // As new: what failed before has no claim to the turn that it had.
             let standing = standing!(tx, asked_by);
             for (nth, index) in images.into_iter().enumerate() {

@@ -1,12 +1,14 @@
 //! Trying again what failed or was cancelled.
 
+use diffusion_jobs::queue::{Backlog, Idempotency};
 use diffusion_jobs::work::Verdict;
-use diffusion_jobs::{Error, State};
+use diffusion_jobs::{Error, Priority, State};
+use uuid::Uuid;
 
-use crate::bench::{Bench, Hand};
+use crate::bench::{Bench, Hand, PLENTY};
 use crate::support::{Fresh, on_both};
 
-on_both!(failed_images_alone, only_what_ended);
+on_both!(failed_images_alone, only_what_ended, bounded);
 
 async fn failed_images_alone(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
@@ -17,7 +19,7 @@ async fn failed_images_alone(fresh: &Fresh) {
     let failed = claimed.attempt.index;
     claimed.attempt.fail("no model").await.unwrap();
     claimed.end(Verdict::Ended);
-    bench.queue.retry(id, None, None).await.unwrap();
+    bench.queue.retry(id, None, None, PLENTY).await.unwrap();
     let job = bench.job(id).await;
     assert!(!job.state.is_final() && job.finished_at.is_none(), "{job:?}");
     let claimed = hand.next().await;
@@ -29,8 +31,41 @@ async fn failed_images_alone(fresh: &Fresh) {
 async fn only_what_ended(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
     let id = bench.ask(1).await;
-    assert!(matches!(bench.queue.retry(id, None, None).await, Err(Error::Conflict(_))));
+    assert!(matches!(bench.queue.retry(id, None, None, PLENTY).await, Err(Error::Conflict(_))));
     bench.queue.cancel(id).await.unwrap();
-    bench.queue.retry(id, None, None).await.unwrap();
+    bench.queue.retry(id, None, None, PLENTY).await.unwrap();
     assert_eq!(bench.states(id).await, (State::Queued, vec![State::Queued]));
+}
+
+async fn bounded(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let (a, b) = (Some(Uuid::new_v4()), Some(Uuid::new_v4()));
+    let mut jobs = Vec::new();
+    for (owner, images) in [(a, 2), (a, 2), (a, 1), (b, 2), (None, 1), (b, 9)] {
+        let id = bench.ask_as(owner, Priority::Normal, images).await;
+        bench.queue.cancel(id).await.unwrap();
+        jobs.push(id);
+    }
+    let [first, second, one, of_b, anyones, large] = jobs[..] else { panic!() };
+    let key = Idempotency { name: "k".into(), body_sha256: "b".into() };
+    let backlog = Backlog { total: 5, each: 3 };
+    let retry = async |job, key| bench.queue.retry(job, None, key, backlog).await;
+
+    retry(first, Some(&key)).await.unwrap();
+    let refused = retry(second, None).await.unwrap_err();
+    assert!(matches!(refused, Error::Backlog { waiting: 2, limit: 3 }), "{refused:?}");
+    assert_eq!(bench.states(second).await, (State::Cancelled, vec![State::Cancelled; 2]));
+    retry(one, None).await.unwrap();
+    retry(of_b, None).await.unwrap();
+    let refused = retry(anyones, None).await.unwrap_err();
+    assert!(matches!(refused, Error::Backlog { waiting: 5, limit: 5 }), "{refused:?}");
+    // What was taken in is not refused when it is asked for again.
+    retry(first, Some(&key)).await.unwrap();
+
+    for job in [first, one, of_b] {
+        bench.queue.cancel(job).await.unwrap();
+    }
+    // Alone, a job may be as large as it was.
+    retry(large, None).await.unwrap();
+    assert_eq!(bench.states(large).await.0, State::Queued);
 }

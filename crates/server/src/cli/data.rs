@@ -4,13 +4,47 @@
 use anyhow::Context;
 use clap::Args;
 use diffusion_jobs::Database;
+use diffusion_jobs::database::Location;
 use diffusion_jobs::records::Change;
 use serde_json::{Map, Value};
 
 use crate::config::Storage;
 use crate::dataset;
 
-/// Opens the database, seeds it if it is new, and does this with it.
+/// Does this with the database that is there, which is seeded where nobody did that yet.
+///
+/// # Errors
+/// There is none, it cannot be opened, or those of `work`.
+pub(super) fn run_existing<T>(
+    storage: &Storage,
+    work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let location = storage.database()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let database = open_existing(&location).await?;
+        dataset::seed(&database).await?;
+        work(&database).await
+    })
+}
+
+/// Opens the database that is there: what only looks for something, or at something, finds nothing
+/// in a new one.
+///
+/// # Errors
+/// There is none, or it cannot be opened.
+pub(super) async fn open_existing(location: &Location) -> anyhow::Result<Database> {
+    let found = Database::open_existing(location).await.with_context(|| location.shown())?;
+    found.with_context(|| {
+        format!(
+            "there is no database of this server at {}: check --data and --database, or make one \
+             with `diffusion-server serve`",
+            location.shown()
+        )
+    })
+}
+
+/// Opens the database, which is made and seeded if it is new, and does this with it.
 ///
 /// # Errors
 /// The database cannot be opened, or those of `work`.

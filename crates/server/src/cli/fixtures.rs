@@ -104,7 +104,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 impl DumpData {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let storage = self.data.load()?.config.storage;
-        let objects = data::run(&storage, async |database| {
+        let objects = data::run_existing(&storage, async |database| {
             let mut objects = Vec::new();
             if self.table != Some(Table::Models) {
                 objects.extend(database.images().all().await?.into_iter().map(Object::Image));

@@ -138,7 +138,8 @@ impl Images {
 impl List {
     fn execute(self) -> anyhow::Result<()> {
         let (storage, pictures) = self.place.load()?;
-        let mut images = data::run(&storage, async |database| Ok(database.images().all().await?))?;
+        let mut images =
+            data::run_existing(&storage, async |database| Ok(database.images().all().await?))?;
         let search = self.search.unwrap_or_default().to_lowercase();
         images.retain(|image| image.name.to_lowercase().contains(&search));
         let views: Vec<ImageView> =
@@ -203,7 +204,7 @@ impl Edit {
             pictures.find(&path).map_err(|why| anyhow::anyhow!("{path}: {why}"))?;
             change.place = Some(path);
         }
-        data::run(&storage, async |database| {
+        data::run_existing(&storage, async |database| {
             let image = database.images().find_one(&self.image).await?;
             database.images().update(image.id, &change).await?;
             say!("{}", image.id)?;
@@ -216,7 +217,7 @@ impl Remove {
     fn execute(self) -> anyhow::Result<()> {
         let storage = self.data.load()?.config.storage;
         let pictures = Pictures::new(&storage);
-        data::run(&storage, async |database| {
+        data::run_existing(&storage, async |database| {
             for text in &self.images {
                 let image = database.images().find_one(text).await?;
                 dataset::remove(database, &pictures, image.id).await?;

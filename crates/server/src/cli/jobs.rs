@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use diffusion_jobs::{Database, Filter, Job, JobImage, Queue, State};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::config::DataArgs;
+use super::data;
+use crate::config::{self, DataArgs};
 use crate::output::one_line;
 use crate::output::say;
 
@@ -82,20 +82,25 @@ impl Jobs {
         | Command::Cancel { data, .. }
         | Command::Retry { data, .. }
         | Command::Delete { data, .. }) = &self.command;
-        let storage = data.clone().load()?.config.storage;
-        let location = storage.database()?;
+        let config = data.clone().load()?.config;
+        let location = config.storage.database()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let database = Database::open(&location).await.with_context(|| location.shown())?;
+            let database = data::open_existing(&location).await?;
             let queue = Queue::open(&database, &location).await?;
-            self.command.carry_out(&database, &queue).await
+            self.command.carry_out(&database, &queue, &config.queue).await
         })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Command {
-    async fn carry_out(self, database: &Database, queue: &Queue) -> anyhow::Result<()> {
+    async fn carry_out(
+        self,
+        database: &Database,
+        queue: &Queue,
+        limits: &config::Queue,
+    ) -> anyhow::Result<()> {
         match self {
             Self::List { state, limit, json, .. } => {
                 let filter = Filter { state, ..Filter::default() };
@@ -112,7 +117,8 @@ impl Command {
                 say!("{job} is {}", database.job(job).await?.state)?;
             }
             Self::Retry { job, .. } => {
-                queue.retry(job, None, None).await?;
+                let owner = database.job(job).await?.owner;
+                queue.retry(job, None, None, limits.backlog_for(owner)).await?;
                 say!("{job} is {}", database.job(job).await?.state)?;
             }
             Self::Delete { job, .. } => {

@@ -8,6 +8,7 @@ use diffusion_jobs::Database;
 use diffusion_jobs::keys::{self, Scope};
 use uuid::Uuid;
 
+use super::data;
 use crate::config::DataArgs;
 use crate::output::one_line;
 use crate::output::say;
@@ -73,14 +74,15 @@ impl Command {
     async fn execute(self) -> anyhow::Result<()> {
         match self {
             Self::Create { name, scopes, data } => {
-                let database = open(data).await?;
+                let location = data.load()?.config.storage.database()?;
+                let database = Database::open(&location).await.with_context(|| location.shown())?;
                 let (key, secret) =
                     keys::create(&database, &name, scopes.into_iter().collect()).await?;
                 say!("{}", secret.expose())?;
                 eprintln!("made key {}; it is shown this once", key.id);
             }
             Self::List { json, data } => {
-                let keys = keys::list(&open(data).await?).await?;
+                let keys = keys::list(&existing(data).await?).await?;
                 if json {
                     say!("{}", serde_json::to_string_pretty(&keys)?)?;
                 } else {
@@ -88,7 +90,7 @@ impl Command {
                 }
             }
             Self::Revoke { id, data } => {
-                let key = keys::revoke(&open(data).await?, id).await?;
+                let key = keys::revoke(&existing(data).await?, id).await?;
                 say!("revoked {} {}", key.id, one_line(&key.name))?;
             }
         }
@@ -110,7 +112,6 @@ fn print(keys: &[keys::Key]) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn open(data: DataArgs) -> anyhow::Result<Database> {
-    let location = data.load()?.config.storage.database()?;
-    Database::open(&location).await.with_context(|| location.shown())
+async fn existing(data: DataArgs) -> anyhow::Result<Database> {
+    data::open_existing(&data.load()?.config.storage.database()?).await
 }

@@ -9,12 +9,13 @@ use anyhow::Context;
 use clap::Args;
 use diffusion_jobs::{Artifacts, Database, Queue, keys};
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
 use crate::dataset;
 use crate::housekeeping;
-use crate::http::{self, AppState, Hosts, Keyring, Links, Parts, Room};
+use crate::http::{self, AppState, Hosts, Keyring, Links, Parts, Recent, Room};
 use crate::live::Live;
 use crate::output::say;
 use crate::pace::Pace;
@@ -36,6 +37,9 @@ pub(super) struct Serve {
 
 /// What threads that are still at work get to finish it when all else has ended.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What answers get that are known only when the worker has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
@@ -101,10 +105,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
         queue,
         artifacts,
         resolver,
-        supervisor,
+        supervisor: supervisor.clone(),
         live,
         fingerprints: Arc::default(),
         pace,
+        disks: Recent::default(),
         config,
         metrics,
         hosts,
@@ -117,7 +122,15 @@ async fn run(config: Config) -> anyhow::Result<()> {
     // A server whose output nobody takes still serves.
     let _ = say!("listening on http://{bound}");
     tokio::spawn(stop_on_signal(stopping.clone()));
-    http::serve(listener, http::router(state), &limits, stopping, grace).await;
+    let end = async move {
+        // Those who wait for a job are told what became of it once the worker has ended.
+        tokio::join!(sleep(grace), supervisor.ended());
+        sleep(LAST_ANSWERS).await;
+    };
+    let cut = http::serve(listener, http::router(state), &limits, stopping, end).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "connections are closed before their end");
+    }
     worker.await.context("the supervisor broke down")
 }
 

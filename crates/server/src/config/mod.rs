@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use diffusion_engine::Precision;
 use diffusion_jobs::database::Location;
+use diffusion_jobs::queue::Backlog;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub(crate) use args::{ConfigArgs, DataArgs};
 pub(crate) use secret::SecretUrl;
@@ -229,12 +231,25 @@ impl Storage {
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.data.join("artifacts")
     }
+
+    /// The folder of images of the data set that are uploaded.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.data.join("images")
+    }
 }
 
 impl Queue {
     /// How long running work has to finish when the server is stopped.
     pub(crate) fn grace(&self) -> Duration {
         Duration::from_secs(self.grace_seconds.into())
+    }
+
+    /// How much may wait, where a job of this owner is about to.
+    pub(crate) fn backlog_for(&self, owner: Option<Uuid>) -> Backlog {
+        let total = i64::try_from(self.backlog.get()).unwrap_or(i64::MAX);
+        // One key may fill half of it while others want some.
+        let each = if owner.is_some() { total / 2 + 1 } else { total };
+        Backlog { total, each }
     }
 
     /// Within what time a new job must be expected to be done.

@@ -51,8 +51,11 @@ impl std::fmt::Display for Missing {
 impl Pictures {
     /// The folders of a configuration; the first is that which takes what is uploaded.
     pub(crate) fn new(storage: &Storage) -> Self {
-        let own = storage.data.join("images");
-        Self { roots: std::iter::once(own).chain(storage.image_roots.iter().cloned()).collect() }
+        Self {
+            roots: std::iter::once(storage.images())
+                .chain(storage.image_roots.iter().cloned())
+                .collect(),
+        }
     }
 
     /// The folder that takes what is uploaded.

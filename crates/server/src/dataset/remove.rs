@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use diffusion_jobs::backup::lock;
 use diffusion_jobs::images::Image;
 use diffusion_jobs::{Database, Error, Result};
 use uuid::Uuid;
@@ -9,7 +10,8 @@ use uuid::Uuid;
 use super::{Picture, Pictures};
 
 /// Removes an image's row, and its file where that was uploaded and no other row stands for it.
-/// Files below other folders stay.
+/// Files below other folders stay. While a backup is made whose rows may speak of the file, that is
+/// waited for.
 ///
 /// # Errors
 /// There is no such row; the database. That a file cannot be removed is logged.
@@ -26,7 +28,9 @@ pub(crate) async fn remove(database: &Database, pictures: &Pictures, id: Uuid) -
         if others.any(|other| uploaded(&pictures, other).as_ref() == Some(&file)) {
             return;
         }
-        if let Err(error) = std::fs::remove_file(&file) {
+        let remove =
+            || Ok::<_, anyhow::Error>((lock(pictures.own())?, std::fs::remove_file(&file)?));
+        if let Err(error) = remove() {
             tracing::warn!(%error, file = %file.display(), "the file of a removed image stays");
         }
     });
@@ -45,6 +49,7 @@ fn uploaded(pictures: &Pictures, image: &Image) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::task::Poll;
 
     use diffusion_jobs::database::Location;
 
@@ -96,5 +101,19 @@ mod tests {
         let sample = database.images().all().await.unwrap().remove(0).id;
         remove(&database, &pictures, sample).await.unwrap();
         assert!(remove(&database, &pictures, sample).await.is_err(), "it is gone");
+
+        // A backup whose rows speak of the file has it.
+        let id = add("longest", "aa.png").await;
+        let rows = database.images();
+        rows.delete(rows.find_one("longer").await.unwrap().id).await.unwrap();
+        let held = lock(pictures.own()).unwrap();
+        let mut removed = Box::pin(remove(&database, &pictures, id));
+        while rows.get(id).await.is_ok() {
+            assert!(matches!(futures_util::poll!(&mut removed), Poll::Pending));
+        }
+        assert!(there("data/images/aa.png"));
+        drop(held);
+        removed.await.unwrap();
+        assert!(!there("data/images/aa.png"));
     }
 }

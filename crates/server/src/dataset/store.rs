@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use diffusion_engine::images::{Limits, decode};
+use diffusion_jobs::backup::PARTIAL;
 
 use super::pictures;
 
@@ -30,7 +31,7 @@ pub(crate) fn store(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<S
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".partial-").tempfile_in(folder).with_context(context)?;
+    let mut file = builder.prefix(PARTIAL).tempfile_in(folder).with_context(context)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(context)?;
     let name = plain(name);
     let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use diffusion_jobs::artifacts::sha256;
 use diffusion_jobs::idempotency::{Idempotency, Once};
-use diffusion_jobs::queue::{Accepted, Backlog};
-use diffusion_jobs::{Error, NewJob, State};
+use diffusion_jobs::queue::Accepted;
+use diffusion_jobs::{Error, Job, NewJob, State};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -37,11 +37,9 @@ pub(super) async fn accept(
     job: &NewJob,
     key: Option<&Idempotency>,
 ) -> Result<Uuid> {
-    let total = i64::try_from(state.config.queue.backlog.get()).unwrap_or(i64::MAX);
-    // One key may fill half of it while others want some.
-    let each = if job.owner.is_some() { total / 2 + 1 } else { total };
-    in_time(state, job).await?;
-    let backlog = Backlog { total, each };
+    let images = i64::try_from(job.images.len()).unwrap_or(i64::MAX);
+    in_time(state, job.owner, images).await?;
+    let backlog = state.config.queue.backlog_for(job.owner);
     let stored = match key {
         Some(key) => state.queue.enqueue(job, Some(key), backlog).await,
         None => {
@@ -56,16 +54,7 @@ pub(super) async fn accept(
             .await?
         }
     };
-    let accepted = stored.map_err(|error| match error {
-        Error::Backlog { waiting, limit } => {
-            let over = waiting + i64::try_from(job.images.len()).unwrap_or(i64::MAX) - limit;
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "backlog", error.to_string())
-                .retry_after(state.pace.time_for(over))
-                .with("waiting", waiting)
-                .with("limit", limit)
-        }
-        error => error.into(),
-    })?;
+    let accepted = stored.map_err(|error| refused(state, images, error))?;
     tracing::Span::current().record("job", tracing::field::display(accepted.id));
     if accepted.is_new {
         state.supervisor.wake();
@@ -74,11 +63,55 @@ pub(super) async fn accept(
     Ok(accepted.id)
 }
 
-/// Refuses a job that would not be done within `queue.longest_wait_seconds`, as far as is known.
-async fn in_time(state: &AppState, job: &NewJob) -> Result<()> {
+/// Puts what failed or was cancelled of a job back into the queue, where as much of a new job
+/// would be taken in, and wakes the worker.
+///
+/// # Errors
+/// 409 where there is nothing to retry, or the key was used for something else; 429 and 503 as of
+/// [`accept`].
+pub(super) async fn retry(
+    state: &AppState,
+    job: &Job,
+    asked_by: Option<Uuid>,
+    key: Option<&Idempotency>,
+) -> Result<()> {
+    if remembered(state, asked_by, key).await?.is_some() {
+        return Ok(());
+    }
+    let counts = state.database.image_counts(&[job.id]).await?;
+    let again = [State::Failed, State::Cancelled];
+    let images = counts.get(&job.id).map_or(0, |counts| again.map(|s| counts.of(s)).iter().sum());
+    // Otherwise there is nothing to wait for: the queue says so.
+    if job.state.is_final() && images > 0 {
+        in_time(state, job.owner, images).await?;
+    }
+    let backlog = state.config.queue.backlog_for(job.owner);
+    let queued = state.queue.retry(job.id, asked_by, key, backlog).await;
+    queued.map_err(|error| refused(state, images, error))?;
+    state.supervisor.wake();
+    state.live.changed(job.id);
+    tracing::info!(job = %job.id, images, "job is tried again");
+    Ok(())
+}
+
+/// Why so many images were not taken in, and when they may be.
+fn refused(state: &AppState, images: i64, error: Error) -> Problem {
+    match error {
+        Error::Backlog { waiting, limit } => {
+            let over = waiting.saturating_add(images).saturating_sub(limit);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "backlog", error.to_string())
+                .retry_after(state.pace.time_for(over))
+                .with("waiting", waiting)
+                .with("limit", limit)
+        }
+        error => error.into(),
+    }
+}
+
+/// Refuses images that would not be made within `queue.longest_wait_seconds`, as far as is known.
+async fn in_time(state: &AppState, owner: Option<Uuid>, images: i64) -> Result<()> {
     let Some(limit) = state.config.queue.longest_wait() else { return Ok(()) };
-    let images = i64::try_from(job.images.len()).unwrap_or(i64::MAX);
-    let before = state.queue.served_before(job.owner, images).await?;
+    let before = state.queue.served_before(owner, images).await?;
     let expected = state.pace.expected(before.saturating_add(images));
     let Some(expected) = expected.filter(|expected| *expected > limit) else { return Ok(()) };
     let seconds = |time: Duration| time.as_secs_f64().round() as u64;

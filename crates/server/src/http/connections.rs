@@ -87,6 +87,16 @@ impl Connections {
         }
     }
 
+    /// Connections whose answers have not all been taken yet.
+    pub(super) fn unanswered(&self) -> usize {
+        let open = self.lock();
+        let waits = |connection: &&Arc<Connection>| {
+            connection.busy.load(Ordering::Acquire) > 0
+                || connection.stalled.load(Ordering::Acquire) != FLOWING
+        };
+        open.values().filter(waits).count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,13 @@
 //! Whether the server works, and `/metrics`.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::auth::Read;
@@ -93,18 +93,18 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Response {
     let database = state.database.ping().await.inspect_err(|error| {
         tracing::warn!(%error, "not ready: database");
     });
-    let storage = writable(state.config.storage.data.clone()).await.inspect_err(|error| {
-        tracing::warn!(%error, "not ready: storage");
-    });
-    let models = Catalogue::discover(state.config.storage.models.as_deref())
-        .is_ok_and(|models| !models.all().is_empty());
+    let disks = match timeout(PATIENCE, state.disks.get(Disks::look(state.clone()))).await {
+        Ok(Ok(disks)) => disks,
+        Ok(Err(_)) => Disks { storage: Err(UNKNOWN), models: Err(UNKNOWN) },
+        Err(_) => Disks { storage: Err(SILENT), models: Err(SILENT) },
+    };
     let stopping = state.stopping.is_cancelled();
     let worker = state.supervisor.is_ready();
-    let ready = database.is_ok() && storage.is_ok() && models && !stopping;
+    let ready = database.is_ok() && disks.storage.is_ok() && disks.models.is_ok() && !stopping;
     let checks = Checks {
         database: well(database.is_err().then_some("does not answer; the log says more")),
-        storage: well(storage.is_err().then_some("cannot be written to; the log says more")),
-        models: well((!models).then_some("there is no model")),
+        storage: well(disks.storage.err()),
+        models: well(disks.models.err()),
         worker: well((!worker).then_some("is not running; the log says more")),
         running: well(stopping.then_some("the server is stopping")),
     };
@@ -112,10 +112,36 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Response {
     (status, Json(Readiness { ready, checks })).into_response()
 }
 
-/// Whether a file can be written into this folder.
-async fn writable(folder: PathBuf) -> io::Result<()> {
-    let write = move || tempfile::tempfile_in(folder)?.write_all(b"ok");
-    tokio::task::spawn_blocking(write).await?
+/// How long an answer waits for the disks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const SILENT: &str = "the disk does not answer";
+const UNKNOWN: &str = "cannot be told; the log says more";
+
+/// Whether what lies on disks is there, or what is wrong.
+#[derive(Clone, Copy)]
+pub(crate) struct Disks {
+    storage: Result<(), &'static str>,
+    models: Result<(), &'static str>,
+}
+
+impl Disks {
+    async fn look(state: AppState) -> Self {
+        let storage = state.artifacts.check().await.map_err(|error| {
+            tracing::warn!(%error, "not ready: storage");
+            "cannot be written to; the log says more"
+        });
+        let look = move || match Catalogue::discover(state.config.storage.models.as_deref()) {
+            Ok(models) if models.all().is_empty() => Err("there is no model"),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "not ready: models");
+                Err("their folder cannot be read; the log says more")
+            }
+        };
+        let models = tokio::task::spawn_blocking(look).await.unwrap_or(Err(UNKNOWN));
+        Self { storage, models }
+    }
 }
 
 /// Metrics in the text format of Prometheus (OpenMetrics)

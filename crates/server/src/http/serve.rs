@@ -24,14 +24,15 @@ use super::connections::{Answer, Connections, Place, Watched};
 use super::open_files;
 use crate::config::Limits;
 
-/// Serves until `stop` is cancelled, then finishes what is being answered within `grace`.
+/// Serves until `stop` is cancelled, then finishes what is being answered before `end`, which
+/// begins then. Returns how many connections wait for answers still.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: &Limits,
     stop: CancellationToken,
-    grace: Duration,
-) {
+    end: impl Future<Output = ()>,
+) -> usize {
     let connections = Connections::new(
         open_files::room_for(limits.connections.get()),
         seconds(limits.idle_seconds),
@@ -60,12 +61,11 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let finished = graceful.shutdown();
-    let deadline = sleep(grace);
-    tokio::pin!(finished, deadline);
+    tokio::pin!(finished, end);
     loop {
         tokio::select! {
-            () = &mut finished => break,
-            () = &mut deadline => break tracing::warn!("connections are closed before their end"),
+            () = &mut finished => return 0,
+            () = &mut end => return connections.unanswered(),
             _ = sweep.tick() => connections.sweep(),
         }
     }
@@ -160,13 +160,20 @@ mod tests {
     async fn started(
         router: Router,
         limits: Limits,
-    ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    ) -> (SocketAddr, CancellationToken, JoinHandle<usize>) {
+        started_until(router, limits, std::future::pending()).await
+    }
+
+    async fn started_until(
+        router: Router,
+        limits: Limits,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<usize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let stopped = stop.clone();
-        let served = tokio::spawn(async move {
-            serve(listener, router, &limits, stopped, Duration::from_secs(60)).await;
-        });
+        let served =
+            tokio::spawn(async move { serve(listener, router, &limits, stopped, end).await });
         (address, stop, served)
     }
 
@@ -244,6 +251,33 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("finished"), "{answer}");
-        served.await.unwrap();
+        assert_eq!(served.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn those_who_are_cut_are_counted() {
+        let begun = Arc::new(Notify::new());
+        let handler = {
+            let begun = begun.clone();
+            move || async move {
+                begun.notify_one();
+                std::future::pending::<()>().await;
+            }
+        };
+        let router = Router::new().route("/", get(handler)).route("/quick", get(|| async {}));
+        let end = std::future::ready(());
+        let (address, stop, served) = started_until(router, Limits::default(), end).await;
+        let [mut quiet, mut answered, mut waiting] = {
+            let connect = || TcpStream::connect(address);
+            [connect().await.unwrap(), connect().await.unwrap(), connect().await.unwrap()]
+        };
+        // In the midst of a request's head, between requests, and without an answer.
+        quiet.write_all(b"GET / HT").await.unwrap();
+        answered.write_all(b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert_ne!(answered.read(&mut [0; 1024]).await.unwrap(), 0);
+        waiting.write_all(GET).await.unwrap();
+        begun.notified().await;
+        stop.cancel();
+        assert_eq!(served.await.unwrap(), 1);
     }
 }

@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::Room;
 use super::guard::Hosts;
+use super::health::Disks;
 use super::keyring::Keyring;
 use super::openai::Links;
+use super::recent::Recent;
 use crate::config::Config;
 use crate::fingerprint::Fingerprints;
 use crate::live::Live;
@@ -40,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) fingerprints: Arc<Fingerprints>,
     /// How fast images come.
     pub(crate) pace: Arc<Pace>,
+    /// What `/readyz` found on the disks.
+    pub(crate) disks: Recent<Disks>,
     /// What is configured.
     pub(crate) config: Config,
     /// What `/metrics` shows.

@@ -88,7 +88,7 @@ fn what_is_loaded_is_listed_as_not_available_until_it_is_there() {
 
 #[test]
 fn a_wrong_object_is_named_with_file_place_and_field() {
-    let place = Place::new();
+    let place = Place::with_database();
     let mut wrong = fixture();
     wrong[1]["fields"]["owner"] = json!(7);
     write(&place, "good.json", &fixture());

@@ -2,10 +2,15 @@
 
 use crate::support::Place;
 
+const COMMANDS: [&str; 13] = [
+    "run", "generate", "models", "images", "info", "loaddata", "dumpdata", "serve", "config",
+    "keys", "jobs", "backup", "restore",
+];
+
 #[test]
 fn every_command_shows_examples() {
     let place = Place::new();
-    for command in ["run", "generate", "models", "images", "info", "loaddata", "dumpdata"] {
+    for command in COMMANDS {
         let help = place.execute(&[command, "--help"]).succeeded().stdout;
         let (_, examples) = help.split_once("Examples:\n").expect("examples");
         let start = format!("  diffusion-server {command}");
@@ -17,10 +22,13 @@ fn every_command_shows_examples() {
 fn the_commands_are_listed() {
     let place = Place::new();
     let help = place.execute(&["--help"]).succeeded().stdout;
-    for command in ["run", "generate", "models", "images", "info", "loaddata", "dumpdata"] {
+    for command in COMMANDS {
         let listed = help.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         assert!(listed, "{command} is not in\n{help}");
     }
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    assert_eq!(listed.count(), COMMANDS.len() + 1, "these and help: {help}");
     let version = place.execute(&["--version"]).succeeded().stdout;
     assert_eq!(version, concat!("diffusion-server ", env!("CARGO_PKG_VERSION"), "\n"));
 }

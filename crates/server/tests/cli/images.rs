@@ -11,7 +11,7 @@ fn list(place: &Place, args: &[&str]) -> Vec<Value> {
 
 #[test]
 fn a_fresh_database_has_the_samples() {
-    let place = Place::new();
+    let place = Place::with_database();
     let rows = list(&place, &[]);
     assert!(rows.len() >= 10, "{rows:?}");
     assert!(rows.iter().all(|row| row["available"] == true), "{rows:?}");
@@ -61,7 +61,7 @@ fn images_are_added_edited_and_removed() {
 
 #[test]
 fn mistakes_change_nothing() {
-    let place = Place::new();
+    let place = Place::with_database();
     let before = list(&place, &[]);
     place.picture("cat.png", 8, 8);
     std::fs::write(place.path("no.png"), "no image").unwrap();

@@ -10,6 +10,7 @@ mod images;
 mod info;
 #[cfg(unix)]
 mod interrupt;
+mod kept;
 mod model_rows;
 mod models;
 mod run;

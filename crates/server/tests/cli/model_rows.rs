@@ -11,7 +11,7 @@ fn list(place: &Place, args: &[&str]) -> Vec<Value> {
 
 #[test]
 fn a_fresh_database_has_the_demo_models() {
-    let place = Place::new();
+    let place = Place::with_database();
     let rows = list(&place, &[]);
     assert!(!rows.is_empty());
     for row in &rows {
@@ -64,7 +64,7 @@ fn a_folder_may_be_named_from_here() {
 
 #[test]
 fn mistakes_change_nothing() {
-    let place = Place::new();
+    let place = Place::with_database();
     let before = list(&place, &[]);
     place.copy_model("tiny-sd1", "elsewhere/tiny");
     std::fs::create_dir_all(place.path("models/broken")).unwrap();

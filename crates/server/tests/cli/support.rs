@@ -35,6 +35,13 @@ impl Place {
         place
     }
 
+    /// A place in which a database is kept already.
+    pub(crate) fn with_database() -> Self {
+        let place = Self::new();
+        place.execute(&["keys", "create", "any"]).succeeded();
+        place
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

@@ -1,4 +1,10 @@
-use crate::support::{Data, Server};
+use std::io::Read;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::jobs::{begun, long, only, sent};
+use crate::support::{Data, PATIENCE, Server};
 
 #[test]
 fn health_check_is_the_originals() {
@@ -19,13 +25,23 @@ fn readiness_says_what_is_missing() {
 
     // The worker makes files there as it starts.
     while server.get("/readyz").json()["checks"]["worker"] != "ok" {}
-    std::fs::remove_dir_all(data.path()).unwrap();
-    let ready = server.get("/readyz");
+    std::fs::remove_dir_all(data.path().join("artifacts")).unwrap();
+    // What was found a moment ago is remembered.
+    let start = Instant::now();
+    let ready = loop {
+        let ready = server.get("/readyz");
+        if ready.status != 200 {
+            break ready;
+        }
+        assert!(start.elapsed() < PATIENCE, "{}", ready.text());
+    };
     assert_eq!(ready.status, 503, "{}", ready.text());
     let answer = ready.json();
     assert_eq!(answer["ready"], false);
     assert_eq!(answer["checks"]["database"], "ok");
     assert_ne!(answer["checks"]["storage"], "ok");
+    assert_eq!(answer["checks"]["models"], "ok");
+    assert!(!data.path().join("artifacts").exists(), "nothing is made in its place");
 }
 
 #[test]
@@ -55,4 +71,19 @@ fn the_server_stops_when_it_is_told_to() {
     // A connection that stays open must not keep it.
     let _idle = server.connect();
     assert!(server.stop().success(), "{}", server.log());
+}
+
+#[cfg(unix)]
+#[test]
+fn those_who_wait_when_it_stops_are_told() {
+    let mut server = Server::start(&[("DIFFUSION_SERVER_GRACE_SECONDS", "0")]);
+    let mut client = sent(&server, "", &long(json!({})));
+    let job = only(&server);
+    begun(&server, &job, 1);
+    assert!(server.stop().success(), "{}", server.log());
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains(job["id"].as_str().unwrap()), "{answer}");
+    assert!(!server.log().contains("before their end"), "{}", server.log());
 }

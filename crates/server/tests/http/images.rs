@@ -7,14 +7,14 @@ use crate::support::{Answer, Data, Server};
 const IMAGES: &str = "/api/v1/images";
 
 /// A small PNG.
-fn png() -> Vec<u8> {
+pub(crate) fn png() -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(8, 8).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
 /// Sends a form; a field whose name holds a file name is a file.
-fn upload(server: &Server, fields: &[(&str, &[u8])]) -> Answer {
+pub(crate) fn upload(server: &Server, fields: &[(&str, &[u8])]) -> Answer {
     let mut body = Vec::new();
     for (name, value) in fields {
         let name = name.replace('@', "\"; filename=\"");

@@ -124,7 +124,8 @@ impl Command {
 impl List {
     fn execute(self) -> anyhow::Result<()> {
         let (storage, shelf) = self.place.load()?;
-        let mut models = data::run(&storage, async |database| Ok(database.models().all().await?))?;
+        let mut models =
+            data::run_existing(&storage, async |database| Ok(database.models().all().await?))?;
         let search = self.search.unwrap_or_default().to_lowercase();
         models.retain(|model| model.name.to_lowercase().contains(&search));
         let views: Vec<ModelView> =
@@ -194,7 +195,7 @@ impl Edit {
         let mut change = self.change.change();
         change.place = self.hosted;
         let storage = self.data.load()?.config.storage;
-        data::run(&storage, async |database| {
+        data::run_existing(&storage, async |database| {
             let model = database.models().find_one(&self.model).await?;
             database.models().update(model.id, &change).await?;
             say!("{}", model.id)?;
@@ -206,7 +207,7 @@ impl Edit {
 impl Remove {
     fn execute(self) -> anyhow::Result<()> {
         let storage = self.data.load()?.config.storage;
-        data::run(&storage, async |database| {
+        data::run_existing(&storage, async |database| {
             for text in &self.models {
                 let model = database.models().find_one(text).await?;
                 database.models().delete(model.id).await?;

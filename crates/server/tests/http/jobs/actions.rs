@@ -63,6 +63,27 @@ fn what_was_cancelled_is_tried_again() {
 }
 
 #[test]
+fn what_is_tried_again_has_its_place_in_the_backlog() {
+    let variables = [("DIFFUSION_SERVER_BACKLOG", "3"), ("DIFFUSION_SERVER_MAX_BATCH", "1")];
+    let server = Server::start(&variables);
+    let first = submitted(&server, &long(json!({"count": 12})));
+    assert_eq!(action(&server, &first, "cancel").status, 200);
+    let second = submitted(&server, &long(json!({"count": 12})));
+    begun(&server, &second, 1);
+    let refused = action(&server, &first, "retry");
+    let details = refused.problem(429);
+    assert_eq!((&details["limit"], details["waiting"].as_u64() >= Some(3)), (&json!(3), true));
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    assert_eq!(server.get(&path(&first)).json()["state"], "cancelled");
+
+    assert_eq!(action(&server, &second, "cancel").status, 200);
+    let headers = [("idempotency-key", "k")];
+    let retry = || server.send("POST", &format!("{}/retry", path(&first)), &headers, b"").status;
+    assert_eq!(retry(), 202, "alone, a job may be larger");
+    assert_eq!(retry(), 202, "it is in already");
+}
+
+#[test]
 fn a_replay_has_the_same_bytes() {
     let server = Server::start(&[]);
     let job = made(&server, &small(json!({"count": 2, "seed": null})));

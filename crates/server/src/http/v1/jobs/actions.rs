@@ -48,7 +48,7 @@ pub(in crate::http) async fn cancel(
 
 /// Try again what failed or was cancelled of a job
 ///
-/// With the same plans; images that are there stay.
+/// With the same plans; images that are there stay. As much is taken in as of a new job.
 #[utoipa::path(
     post,
     path = "/api/v1/jobs/{id}/retry",
@@ -73,11 +73,9 @@ pub(in crate::http) async fn retry(
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    visible(&state, identity, id).await?;
+    let job = visible(&state, identity, id).await?;
     let key = idempotency(&headers, "/api/v1/jobs/{id}/retry", &id)?;
-    state.queue.retry(id, identity.owner, key.as_ref()).await?;
-    state.supervisor.wake();
-    state.live.changed(id);
+    accept::retry(&state, &job, identity.owner, key.as_ref()).await?;
     answer(&state, id, StatusCode::ACCEPTED).await
 }
 
