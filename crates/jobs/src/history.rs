@@ -1,51 +1,12 @@
-//! Reading what became of jobs, and deleting it.
+//! Reading what became of a job, and deleting it.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use crate::database::{Database, both, transaction};
-use crate::job::{IMAGE_COLUMNS, Job, JobImage};
+use crate::job::{IMAGE_COLUMNS, JOB_COLUMNS, Job, JobImage};
 use crate::{Error, Result, State};
-
-/// Which jobs to list. Each condition that is set must hold.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// In this state.
-    pub state: Option<State>,
-    /// Of this kind.
-    pub kind: Option<String>,
-    /// Asked for by this key.
-    pub owner: Option<Uuid>,
-    /// Made before this one.
-    pub before: Option<Uuid>,
-    /// That came through the dialect of this name.
-    pub dialect: Option<String>,
-    /// Whose request has this label.
-    pub label: Option<String>,
-}
-
-/// The jobs of a [`Filter`], whose values are bound in this order.
-const FILTERED: &str = "FROM jobs WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR kind = $2) \
-    AND ($3 IS NULL OR owner = $3) AND ($4 IS NULL OR id < $4) \
-    AND ($5 IS NULL OR request ->> 'dialect' = $5) AND ($6 IS NULL OR request ->> 'label' = $6)";
-
-impl Filter {
-    /// Whether a job can be like this: Postgres refuses texts with this character, and no row
-    /// holds one.
-    fn can_hold(&self) -> bool {
-        !self.label.as_ref().is_some_and(|label| label.contains('\0'))
-    }
-}
-
-/// A page of a list, the newest first.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// What is on it.
-    pub items: Vec<T>,
-    /// Where the next one begins, if there is one.
-    pub next: Option<Uuid>,
-}
 
 /// How many images of a job are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,9 +29,6 @@ fn places(jobs: &[Uuid], from: usize) -> String {
     let places: Vec<String> = (from..from + jobs.len()).map(|n| format!("${n}")).collect();
     places.join(", ")
 }
-
-const JOB_COLUMNS: &str =
-    "id, kind, state, request, owner, priority, created_at, started_at, finished_at, version";
 
 impl Database {
     /// A job.
@@ -172,55 +130,6 @@ impl Database {
             sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(job).bind(index).fetch_optional(pool).await?
         });
         image.ok_or_else(|| Error::not_found("image", format!("{job}/{index}")))
-    }
-
-    /// Jobs, the newest first.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn jobs(&self, filter: &Filter, limit: u32) -> Result<Page<Job>> {
-        let mut items = self.ordered(filter, "DESC", i64::from(limit) + 1).await?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        Ok(Page { next: items.last().filter(|_| more).map(|job| job.id), items })
-    }
-
-    /// The oldest of these jobs.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn oldest_job(&self, filter: &Filter) -> Result<Option<Job>> {
-        Ok(self.ordered(filter, "ASC", 1).await?.pop())
-    }
-
-    /// How many of these jobs there are.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn count_jobs(&self, filter: &Filter) -> Result<i64> {
-        if !filter.can_hold() {
-            return Ok(0);
-        }
-        let select = format!("SELECT COUNT(*) {FILTERED}");
-        Ok(both!(self, pool => {
-            sqlx::query_scalar(sqlx::AssertSqlSafe(select))
-                .bind(filter.state.map(State::name)).bind(&filter.kind).bind(filter.owner)
-                .bind(filter.before).bind(&filter.dialect).bind(&filter.label)
-                .fetch_one(pool).await?
-        }))
-    }
-
-    async fn ordered(&self, filter: &Filter, order: &str, limit: i64) -> Result<Vec<Job>> {
-        if !filter.can_hold() {
-            return Ok(Vec::new());
-        }
-        let select = format!("SELECT {JOB_COLUMNS} {FILTERED} ORDER BY id {order} LIMIT $7");
-        Ok(both!(self, pool => {
-            sqlx::query_as(sqlx::AssertSqlSafe(select))
-                .bind(filter.state.map(State::name)).bind(&filter.kind).bind(filter.owner)
-                .bind(filter.before).bind(&filter.dialect).bind(&filter.label).bind(limit)
-                .fetch_all(pool).await?
-        }))
     }
 
     /// Deletes a job that has ended, and its images' rows. Their files go with the next sweep.

@@ -197,6 +197,10 @@ pub struct JobImage {
     pub height: Option<i32>,
 }
 
+/// The columns of [`Job`].
+pub(crate) const JOB_COLUMNS: &str =
+    "id, kind, state, request, owner, priority, created_at, started_at, finished_at, version";
+
 /// The columns of [`JobImage`].
 pub(crate) const IMAGE_COLUMNS: &str = "job_id, idx, state, plan, input_path, output_name, \
      started_at, finished_at, seconds, error, sha256, bytes, width, height";

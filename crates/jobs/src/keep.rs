@@ -40,6 +40,16 @@ pub struct Depth {
     pub oldest: Option<DateTime<Utc>>,
 }
 
+/// Removes the jobs that ended before `$1`.
+const EXPIRE: &str =
+    "DELETE FROM jobs WHERE finished_at < $1 AND state NOT IN ('queued', 'running')";
+
+/// The jobs that ended before `$1`, in that order, and the bytes of their images' files.
+const ENDED: &str = "SELECT id, (SELECT COALESCE(CAST(sum(bytes) AS BIGINT), 0) \
+     FROM job_images WHERE job_id = jobs.id) FROM jobs \
+     WHERE finished_at < $1 AND state NOT IN ('queued', 'running') \
+     ORDER BY finished_at LIMIT 1000";
+
 impl Database {
     /// Counts what waits and runs.
     ///
@@ -67,18 +77,13 @@ impl Database {
         let outdated = Utc::now() - KEYS_KEPT;
         both!(self, pool => sqlx::query(keys).bind(outdated).execute(pool).await?.rows_affected());
         let Some(end) = end else { return Ok(0) };
-        let jobs = "DELETE FROM jobs WHERE finished_at < $1 AND state NOT IN ('queued', 'running')";
-        Ok(both!(self, pool => sqlx::query(jobs).bind(end).execute(pool).await?.rows_affected()))
+        Ok(both!(self, pool => sqlx::query(EXPIRE).bind(end).execute(pool).await?.rows_affected()))
     }
 
     /// Removes the jobs that ended first, and before `end`, until their images' files take `excess` bytes.
     async fn make_room(&self, excess: u64, end: DateTime<Utc>) -> Result<u64> {
-        let select = "SELECT jobs.id, COALESCE(CAST(sum(bytes) AS BIGINT), 0) FROM jobs \
-                      JOIN job_images ON job_id = jobs.id WHERE jobs.finished_at < $1 \
-                      AND jobs.state NOT IN ('queued', 'running') \
-                      GROUP BY jobs.id ORDER BY min(jobs.finished_at) LIMIT 1000";
         let jobs: Vec<(Uuid, i64)> =
-            both!(self, pool => sqlx::query_as(select).bind(end).fetch_all(pool).await?);
+            both!(self, pool => sqlx::query_as(ENDED).bind(end).fetch_all(pool).await?);
         let mut freed = 0;
         let mut removed = 0;
         for (job, bytes) in jobs {
@@ -151,4 +156,21 @@ pub async fn clean(
     }
     cleaned.files += artifacts.sweep_unfinished(now - FRESH).await?;
     Ok(cleaned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::explain::Empty;
+
+    #[tokio::test]
+    async fn what_has_ended_is_found_without_a_look_at_the_rest() {
+        let empty = Empty::new().await;
+        for statement in [EXPIRE, ENDED] {
+            let plan = empty.plan(statement).await;
+            let jobs: Vec<_> = plan.iter().filter(|step| step.contains(" jobs")).collect();
+            assert_eq!(jobs, ["SEARCH jobs USING INDEX jobs_finished (finished_at<?)"]);
+            assert!(!plan.iter().any(|step| step.contains("B-TREE")), "{plan:?}");
+        }
+    }
 }

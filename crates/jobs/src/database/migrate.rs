@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use riverqueue::migrate::{PostgresMigrator, SqliteMigrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPool;
 
 use super::{Database, Location};
@@ -29,7 +30,7 @@ pub(super) async fn run(database: &Database, location: &Location) -> Result<()> 
             });
             let held = held.await.map_err(|e| Error::Migration(e.to_string()))??;
             SqliteMigrator::new(pool.clone()).migrate_up().await.map_err(failed)?;
-            sqlx::migrate!("migrations/sqlite").run(pool).await.map_err(failed)?;
+            sqlx::migrate!("migrations/sqlite").run(pool).await.map_err(refused)?;
             drop(held);
         }
         (Database::Postgres(pool), _) => postgres(pool).await?,
@@ -44,7 +45,7 @@ async fn postgres(pool: &PgPool) -> Result<()> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *held).await?;
     let done = async {
         PostgresMigrator::new(pool.clone()).migrate_up().await.map_err(failed)?;
-        sqlx::migrate!("migrations/postgres").run(pool).await.map_err(failed)
+        sqlx::migrate!("migrations/postgres").run(pool).await.map_err(refused)
     };
     let done = done.await;
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut *held).await?;
@@ -53,4 +54,21 @@ async fn postgres(pool: &PgPool) -> Result<()> {
 
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::Migration(error.to_string())
+}
+
+/// What is wrong with the tables, and what to do about it.
+fn refused(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMismatch(version) => Error::Migration(format!(
+            "these tables were made by a development version: step {version} has changed since. \
+             Begin with another data folder (--data) or an empty database (--database); images and \
+             models come along with `dumpdata` of the program that made the tables and `loaddata` \
+             of this one"
+        )),
+        MigrateError::VersionMissing(version) => Error::Migration(format!(
+            "these tables were made by a newer release: this one does not know step {version}. \
+             Start that release or a later one, or restore a backup that this one made"
+        )),
+        error => failed(error),
+    }
 }

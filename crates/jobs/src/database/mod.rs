@@ -3,6 +3,8 @@
 //! Statements are written once and run on both: `$n` parameters, and types that both know. The
 //! macros `both!` and `transaction!` run the same code on whichever is open.
 
+#[cfg(test)]
+pub(crate) mod explain;
 mod migrate;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::fairness::{Standing, turns_before};
-use super::{ImageArgs, Queue, RiverRow as _, options, turn};
+use super::rows::{BATCH, rows};
+use super::turns::turns;
+use super::{Queue, RiverRow as _};
 use crate::database::{both, transaction};
 use crate::idempotency::{Idempotency, Once, remember};
 use crate::job::NewJob;
@@ -93,7 +95,9 @@ impl Queue {
         let now = Utc::now();
         let owner = job.owner;
         let priority = job.priority.rank();
-        let new = i64::try_from(job.images.len()).unwrap_or(i64::MAX);
+        let count = i32::try_from(job.images.len())
+            .map_err(|_| Error::Invalid("there are too many images for one job".into()))?;
+        let new = i64::from(count);
         if new == 0 {
             return Err(Error::Invalid("a job has at least one image".into()));
         }
@@ -111,21 +115,24 @@ impl Queue {
             }
             admit!(tx, owner, new, backlog);
             let standing = standing!(tx, owner);
-            for (index, image) in job.images.iter().enumerate() {
-                let (round, lane) = standing.place(index);
-                let index = i32::try_from(index)
-                    .map_err(|_| Error::Invalid(format!("{new} images are too many for one job")))?;
-                let river = self.client.insert(ImageArgs { job: id, index })
-                    .opts(options(lane)).tx(&mut tx).await?.id();
-                tx.place(river, turn(round)).await?;
-                let insert = "INSERT INTO job_images (job_id, idx, state, plan, input_path, output_name, \
-                              owner, priority, round, river_id) \
-                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-                sqlx::query(insert)
-                    .bind(id).bind(index).bind(State::Queued.name()).bind(Json(&image.plan))
-                    .bind(&image.input_path).bind(&image.output_name)
-                    .bind(owner.unwrap_or(Uuid::nil())).bind(priority).bind(round).bind(river)
-                    .execute(&mut *tx).await?;
+            let places = turns!(self.client, tx, id, 0..count, standing);
+            let images: Vec<_> = job.images.iter().zip(places).collect();
+            for images in images.chunks(BATCH) {
+                let rows = rows("($1, ?, 'queued', ?, ?, ?, $2, $3, ?, ?)", images.len(), 4);
+                let insert = format!(
+                    "INSERT INTO job_images (job_id, idx, state, plan, input_path, output_name, \
+                     owner, priority, round, river_id) VALUES {rows}"
+                );
+                let mut insert = sqlx::query(sqlx::AssertSqlSafe(insert))
+                    .persistent(images.len() == 1)
+                    .bind(id).bind(owner.unwrap_or(Uuid::nil())).bind(priority);
+                for (image, place) in images {
+                    insert = insert
+                        .bind(place.index).bind(Json(&image.plan))
+                        .bind(&image.input_path).bind(&image.output_name)
+                        .bind(place.round).bind(place.river);
+                }
+                insert.execute(&mut *tx).await?;
             }
             Accepted { id, is_new: true }
         });

@@ -8,6 +8,8 @@ mod enqueue;
 mod fairness;
 mod retry;
 mod river;
+mod rows;
+mod turns;
 
 use riverqueue::{Client, InsertOpts};
 

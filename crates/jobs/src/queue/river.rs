@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Sqlite, Transaction};
 use uuid::Uuid;
 
+use super::rows::{BATCH, rows};
 use crate::Database;
 
 /// The unit of the queue: one image. Its row in River is a turn, which may be given to another image
@@ -26,6 +27,14 @@ pub struct ImageArgs {
 pub(crate) trait RiverRow {
     /// Moves a waiting job to its turn.
     async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()>;
+
+    /// Copies of a job that waits, for other images of the same job, each at its turn: their indexes
+    /// with the new ids. (River inserts many jobs one by one.)
+    async fn copy(
+        &mut self,
+        id: i64,
+        images: &[(i32, DateTime<Utc>)],
+    ) -> sqlx::Result<Vec<(i32, i64)>>;
 
     /// The attempt that runs, where one does. The row is locked until the transaction ends.
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>>;
@@ -48,6 +57,25 @@ impl RiverRow for Transaction<'_, Sqlite> {
         Ok(())
     }
 
+    async fn copy(
+        &mut self,
+        id: i64,
+        images: &[(i32, DateTime<Utc>)],
+    ) -> sqlx::Result<Vec<(i32, i64)>> {
+        let mut made = Vec::with_capacity(images.len());
+        for images in images.chunks(BATCH) {
+            let args = "jsonb_set(args, '$.index', turn.column1)";
+            let returning = "args ->> 'index', id";
+            let copy = sqlx::AssertSqlSafe(copy(args, images.len(), returning));
+            let mut copy = sqlx::query_as::<_, (i32, i64)>(copy).persistent(false).bind(id);
+            for (index, turn) in images {
+                copy = copy.bind(index).bind(sqlite_time(*turn));
+            }
+            made.extend(copy.fetch_all(&mut **self).await?);
+        }
+        Ok(made)
+    }
+
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
         // A writing transaction of SQLite holds the whole database.
         let attempt = "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running'";
@@ -67,6 +95,18 @@ impl RiverRow for Transaction<'_, Sqlite> {
     }
 }
 
+/// Copies the row `$1` with these `args` as often as said, `turn` being an index and a time.
+fn copy(args: &str, count: usize, returning: &str) -> String {
+    let turns = rows("(?, ?)", count, 2);
+    format!(
+        "INSERT INTO river_job (args, kind, max_attempts, metadata, priority, queue, created_at, \
+         scheduled_at, state, tags) \
+         SELECT {args}, kind, max_attempts, metadata, priority, queue, created_at, \
+         turn.column2, state, tags \
+         FROM river_job, (VALUES {turns}) AS turn WHERE river_job.id = $1 RETURNING {returning}"
+    )
+}
+
 /// As River writes times on SQLite: to the millisecond, so that texts compare as times do.
 fn sqlite_time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
@@ -77,6 +117,25 @@ impl RiverRow for Transaction<'_, Postgres> {
         let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
         place.bind(turn).bind(id).execute(&mut **self).await?;
         Ok(())
+    }
+
+    async fn copy(
+        &mut self,
+        id: i64,
+        images: &[(i32, DateTime<Utc>)],
+    ) -> sqlx::Result<Vec<(i32, i64)>> {
+        let mut made = Vec::with_capacity(images.len());
+        for images in images.chunks(BATCH) {
+            let args = "jsonb_set(args, '{index}', to_jsonb(turn.column1))";
+            let returning = "(args ->> 'index')::integer, id";
+            let copy = sqlx::AssertSqlSafe(copy(args, images.len(), returning));
+            let mut copy = sqlx::query_as::<_, (i32, i64)>(copy).persistent(false).bind(id);
+            for (index, turn) in images {
+                copy = copy.bind(index).bind(*turn);
+            }
+            made.extend(copy.fetch_all(&mut **self).await?);
+        }
+        Ok(made)
     }
 
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {

@@ -5,14 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::strike;
 use crate::database::{both, transaction};
 use crate::queue::{Queue, RiverRow as _};
-use crate::settle::{LOCK, TOUCH, settle};
-use crate::{Error, Priority, Result, State};
+use crate::settle::{TOUCH, settle};
+use crate::{Error, Priority, Result};
 
 /// An image in this worker's hands.
 #[derive(Debug, Clone)]
@@ -54,64 +53,6 @@ pub struct Published {
 }
 
 impl Attempt {
-    /// Begins an attempt at the image that has this turn of River's. `None`: it has ended, or has
-    /// another turn now.
-    ///
-    /// # Errors
-    /// [`Error::Superseded`] where the lease is lost, and those of the database.
-    pub(super) async fn begin(
-        queue: &Queue,
-        (job, index): (Uuid, i32),
-        (river, number): (i64, i16),
-        lease: Uuid,
-    ) -> Result<Option<Self>> {
-        type Row = (Json<Value>, i32, Uuid, i32);
-        let now = Utc::now();
-        let found: Option<(Row, DateTime<Utc>)> = transaction!(&queue.database, tx => {
-            sqlx::query(LOCK).bind(job).execute(&mut *tx).await?;
-            let held: Option<i64> = sqlx::query_scalar("SELECT beats FROM worker_leases WHERE id = $1")
-                .bind(lease).fetch_optional(&mut *tx).await?;
-            if held.is_none() {
-                return Err(Error::Superseded);
-            }
-            let state = "SELECT state FROM job_images WHERE job_id = $1 AND idx = $2 AND river_id = $3 \
-                         AND state IN ('queued', 'running')";
-            let state: Option<String> = sqlx::query_scalar(state)
-                .bind(job).bind(index).bind(river).fetch_optional(&mut *tx).await?;
-            let Some(state) = state else { return Ok(None) };
-            let begin = "UPDATE job_images SET state = 'running', attempt = $4, worker = $5, \
-                         started_at = COALESCE(started_at, $6) \
-                         WHERE job_id = $1 AND idx = $2 AND river_id = $3 \
-                         RETURNING plan, saved_step, owner, priority";
-            let row: Row = sqlx::query_as(begin)
-                .bind(job).bind(index).bind(river).bind(i32::from(number)).bind(lease).bind(now)
-                .fetch_one(&mut *tx).await?;
-            let seen = i64::from(state == State::Queued.name());
-            let touch = "UPDATE jobs SET version = version + $3, started_at = COALESCE(started_at, $2), \
-                         state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
-                         WHERE id = $1 RETURNING created_at";
-            let accepted: DateTime<Utc> = sqlx::query_scalar(touch)
-                .bind(job).bind(now).bind(seen).fetch_one(&mut *tx).await?;
-            Some((row, accepted))
-        });
-        let Some(((plan, saved_step, owner, priority), accepted_at)) = found else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            job,
-            index,
-            plan: plan.0,
-            saved_step,
-            owner: (!owner.is_nil()).then_some(owner),
-            priority: priority.try_into()?,
-            age: river,
-            accepted_at,
-            queue: queue.clone(),
-            number,
-            lease,
-        }))
-    }
-
     /// Publishes the image: its row and River's job change together, or not at all. Its file must
     /// be stored already.
     ///

@@ -2,6 +2,7 @@
 //! and River's client that claims them.
 
 mod attempt;
+mod begin;
 mod choose;
 mod lease;
 mod reap;

@@ -12,8 +12,9 @@ use riverqueue::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::begin::begin;
 use super::lease::held;
-use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, choose, reap};
+use super::{Attempt, FETCH_COOLDOWN, HEARTBEAT, Lease, attempt, reap};
 use crate::database::{Database, Location};
 use crate::queue::{FIRST, ImageArgs, Queue, REST, client_id};
 use crate::{Error, Result};
@@ -222,7 +223,11 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
         } else {
             _with_others = self.alone.read().await;
         }
-        match self.begin(&queue, (river, number)).await {
+        // One after another: they would choose the same image.
+        let choosing = self.choosing.lock().await;
+        let begun = begin(&queue, (river, number), self.lease).await;
+        drop(choosing);
+        match begun {
             Ok(Some(attempt)) => {
                 let cancelled = context.cancellation_token().clone();
                 match self.work.work(attempt, cancelled).await {
@@ -255,20 +260,6 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
 }
 
 impl<W> Glue<W> {
-    /// Begins the image that goes first of those that may have this turn. `None`: none may.
-    async fn begin(&self, queue: &Queue, (river, number): (i64, i16)) -> Result<Option<Attempt>> {
-        // One after another: they would choose the same image.
-        let _choosing = self.choosing.lock().await;
-        while let Some(image) = choose::choose(queue, river).await? {
-            let begun = Attempt::begin(queue, image, (river, number), self.lease).await?;
-            if begun.is_some() {
-                return Ok(begun);
-            }
-            // It ended, or another worker exchanged its turn.
-        }
-        Ok(None)
-    }
-
     /// Others have taken over. River compares no attempts, so what it wrote of this one's end
     /// would end theirs: it is told nothing.
     async fn give_up<T>(&self) -> T {

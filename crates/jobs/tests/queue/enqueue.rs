@@ -1,14 +1,14 @@
 //! What is taken in, and what is not.
 
 use diffusion_jobs::queue::Backlog;
-use diffusion_jobs::{Error, Filter, Priority, State};
+use diffusion_jobs::{Database, Error, Filter, Priority, State};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::bench::{Bench, PLENTY, new_job};
+use crate::bench::{Bench, Hand, PLENTY, new_job};
 use crate::support::{Fresh, on_both};
 
-on_both!(stored, idempotent, idempotent_at_once, bounded, listed, deleted);
+on_both!(stored, stored_in_batches, idempotent, idempotent_at_once, bounded, listed, deleted);
 
 async fn stored(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
@@ -25,6 +25,35 @@ async fn stored(fresh: &Fresh) {
     assert!(matches!(empty.await, Err(Error::Invalid(_))));
     let missing = fresh.database.job(Uuid::now_v7()).await;
     assert!(matches!(missing, Err(Error::NotFound { what: "job", .. })));
+}
+
+/// Each of many images has a turn of its own, in the order of their indexes.
+async fn stored_in_batches(fresh: &Fresh) {
+    const IMAGES: usize = 1_102;
+    let bench = Bench::new(fresh).await;
+    let id = bench.ask(IMAGES).await;
+    let images = bench.images(id).await;
+    let names: Vec<_> = images.iter().map(|image| image.output_name.clone()).collect();
+    assert_eq!(names, (0..IMAGES).map(|n| format!("{n}.png")).collect::<Vec<_>>());
+    assert_eq!(images[IMAGES - 1].plan["seed"], u64::MAX - IMAGES as u64 + 1);
+    let turns = "SELECT idx, round, queue FROM job_images JOIN river_job ON river_job.id = river_id \
+                 WHERE kind = 'image' AND CAST(river_job.state AS TEXT) = 'available' \
+                 AND CAST(args ->> 'index' AS INTEGER) = idx \
+                 ORDER BY scheduled_at, river_job.id";
+    let turns: Vec<(i32, i64, String)> = match &fresh.database {
+        Database::Sqlite(pool) => sqlx::query_as(turns).fetch_all(pool).await.unwrap(),
+        Database::Postgres(pool) => sqlx::query_as(turns).fetch_all(pool).await.unwrap(),
+    };
+    let lane = |n| if n == 0 { "first" } else { "rest" }.to_owned();
+    let expected: Vec<_> = (0..IMAGES as i32).map(|n| (n, i64::from(n), lane(n))).collect();
+    assert_eq!(turns, expected);
+    // Behind one's own.
+    bench.ask(3).await;
+    let mut hand = Hand::start(fresh, 1).await;
+    let (a, b) = (hand.next().await, hand.next().await);
+    let mut first = [(a.attempt.job, a.attempt.index), (b.attempt.job, b.attempt.index)];
+    first.sort();
+    assert_eq!(first, [(id, 0), (id, 1)]);
 }
 
 async fn idempotent(fresh: &Fresh) {

@@ -1,6 +1,6 @@
 //! In which order images are taken.
 
-use diffusion_jobs::Priority;
+use diffusion_jobs::{Priority, State};
 use uuid::Uuid;
 
 use crate::bench::{Bench, Hand};
@@ -120,4 +120,33 @@ async fn a_free_place_for_the_newcomer(fresh: &Fresh) {
     bench.ask_as(Some(b), Priority::Normal, 1).await;
     let claimed = hand.next().await;
     assert_eq!(claimed.attempt.owner, Some(b));
+}
+
+/// Workers that exchange turns of the same images at the same time begin each image once.
+#[tokio::test]
+async fn exchanged_at_once() {
+    use Priority::{High, Low, Normal};
+    let Some(fresh) = Fresh::postgres().await else { return };
+    let bench = Bench::new(&fresh).await;
+    let mut asked = Vec::new();
+    for priority in [Low, Normal, High, Low, High, Normal, Low, High] {
+        let job = bench.ask_as(None, priority, 4).await;
+        asked.extend((0..4).map(|index| (job, index)));
+    }
+    let (mut a, mut b) = (Hand::start(&fresh, 4).await, Hand::start(&fresh, 4).await);
+    let mut made = Vec::new();
+    while made.len() < asked.len() {
+        let claimed = tokio::select! {
+            claimed = a.next() => claimed,
+            claimed = b.next() => claimed,
+        };
+        made.push((claimed.attempt.job, claimed.attempt.index));
+        claimed.publish().await;
+    }
+    made.sort();
+    asked.sort();
+    assert_eq!(made, asked);
+    for (job, _) in asked {
+        assert_eq!(bench.job(job).await.state, State::Succeeded);
+    }
 }

@@ -1,6 +1,7 @@
 //! From a request to the plans of its images: every default, the seeds, the models, the pictures.
 //! What cannot run is refused here, before anything is stored.
 
+mod check;
 mod images;
 mod models;
 mod pictures;
@@ -10,14 +11,15 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use diffusion_engine::{Plan, Runtime, Variation};
+use diffusion_engine::{Runtime, Variation};
 use diffusion_jobs::request::{Kind, Mask, Syntax};
 use diffusion_jobs::{Artifacts, Database, Error, NewImage, NewJob, Request};
 use serde_json::json;
 use uuid::Uuid;
 
+use self::check::Checks;
 use self::images::{combine, draw};
-use self::models::{Found, Infos};
+use self::models::Infos;
 use self::pictures::{Seen, Stored};
 use crate::batch::{output_names, random_seed};
 use crate::config::Config;
@@ -84,9 +86,10 @@ impl Resolver {
                 Kind::Random => draw(&asked, &models, &pictures, seed)?,
                 _ => combine(&asked, &models, &pictures, seed)?,
             };
+            let mut checks = Checks::new(&engine);
             let (mut warnings, mut read) = (Vec::new(), HashSet::new());
             for (model, image) in &images {
-                check(&engine, model, &image.plan)?;
+                checks.check(model, &image.plan)?;
                 if read.insert((&model.name, &image.plan.prompt)) {
                     warnings.extend(model.words.read(&model.info, &image.plan).map_err(refused)?);
                 }
@@ -130,19 +133,6 @@ impl Resolver {
             images: stored.collect::<Result<_>>()?,
         })
     }
-}
-
-/// Refuses what the model cannot do, and what does not fit into memory.
-fn check(engine: &Runtime, model: &Found, plan: &Plan) -> Result<()> {
-    model.info.check(plan).map_err(refused)?;
-    if let Some(limit) = engine.options().memory_limit {
-        let planned = model.info.memory(engine, plan, 1).map_err(refused)?;
-        let needed = planned.total();
-        if needed > limit {
-            return Err(refused(diffusion_engine::Error::Memory { needed, limit }));
-        }
-    }
-    Ok(())
 }
 
 fn refused(error: diffusion_engine::Error) -> Error {
