@@ -150,7 +150,7 @@ fn what_is_asked_of_prompts_and_noise_in_vain_is_named() {
     let place = Place::new();
     let read = |prompt: &str| execute(&place, &["--syntax", "a1111", "--negative", prompt]);
     read("(a:1.2.3)").refused(&["negative_prompt", "1.2.3"]);
-    execute(&place, &["--syntax", "html"]).refused(&["html", "plain or a1111"]);
+    execute(&place, &["--syntax", "html"]).refused(&["html", "plain, long or a1111"]);
     execute(&place, &["--clip-skip", "4"]).refused(&["clip_skip 4", "3 layers"]);
     execute(&place, &["--clip-skip", "0"]).refused(&["clip_skip 0"]);
     execute(&place, &["--variation-seed", "1"]).refused(&["--variation-strength"]);
