@@ -11,6 +11,9 @@ use crate::prompt::{self, Chunk, Role, Texts, Turn};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result, schedulers};
 
+/// Characters that a warning repeats of what is cut off.
+const MAX_TOLD: usize = 300;
+
 /// The texts of one prompt as the UNet sees them.
 #[derive(Debug, Clone)]
 pub(crate) struct Conditioned {
@@ -92,10 +95,12 @@ impl ModelInfo {
                 let encoding = tokenizer.encode(text)?;
                 if encoding.dropped > 0 {
                     let name = role.field().replace('_', " ");
-                    warnings.push(format!(
-                        "the {name} is too long for the model; cut off: \"{}\"",
-                        encoding.dropped_text
-                    ));
+                    let mut text = encoding.dropped_text;
+                    if let Some((end, _)) = text.char_indices().nth(MAX_TOLD) {
+                        text.replace_range(end.., "…");
+                    }
+                    warnings
+                        .push(format!("the {name} is too long for the model; cut off: \"{text}\""));
                 }
                 Ok(Texts::single(Chunk::plain(encoding.ids), role))
             }

@@ -1,7 +1,8 @@
 //! Copies of everything, made while the server works, and their return.
 //!
 //! The database is copied first, in one consistent read; then all files. Each is stored before its
-//! row, and none is removed meanwhile, so all that the copied rows speak of is among them.
+//! row, and none that a row spoke of is removed meanwhile, so all that the copied rows speak of is
+//! among them but the states of samples, without which an image begins anew.
 
 use std::fs::{self, File};
 use std::io;

@@ -98,8 +98,8 @@ pub(super) struct Generate {
     seed: Option<u64>,
 
     /// How prompts are read: plain (as they stand, cut off after about 75 tokens), long (as they stand,
-    /// any length), or a1111, as AUTOMATIC1111's web UI reads them: `(more)`, `[less]`, `(weight:1.3)`,
-    /// `[from:to:when]`, `[this|that]`, BREAK, any length [default: plain]
+    /// to 32 times as much), or a1111, as AUTOMATIC1111's web UI reads them: `(more)`, `[less]`, `(weight:1.3)`,
+    /// `[from:to:when]`, `[this|that]`, BREAK, as long [default: plain]
     #[arg(long, value_name = "plain|long|a1111")]
     syntax: Option<PromptSyntax>,
 

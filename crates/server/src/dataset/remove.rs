@@ -18,23 +18,41 @@ use super::{Picture, Pictures};
 pub(crate) async fn remove(database: &Database, pictures: &Pictures, id: Uuid) -> Result<()> {
     let image = database.images().get(id).await?;
     database.images().delete(id).await?;
+    let at = pictures.clone();
+    let found = aside(move || {
+        let file = uploaded(&at, &image)?;
+        Some((lock(at.own()), file))
+    });
+    let Some((held, file)) = found.await? else { return Ok(()) };
+    let held = match held {
+        Ok(held) => held,
+        Err(error) => {
+            tracing::warn!(%error, file = %file.display(), "the file of a removed image stays");
+            return Ok(());
+        }
+    };
+    // Rows may have come while the lock was waited for.
     let others = database.images().all().await?;
     let pictures = pictures.clone();
-    let removed = tokio::task::spawn_blocking(move || {
-        let Some(file) = uploaded(&pictures, &image) else { return };
+    aside(move || {
+        let _held = held;
         // Another path may lead to the same file; its last part is the same.
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut others = others.iter().filter(|other| other.path.ends_with(name));
         if others.any(|other| uploaded(&pictures, other).as_ref() == Some(&file)) {
             return;
         }
-        let remove =
-            || Ok::<_, anyhow::Error>((lock(pictures.own())?, std::fs::remove_file(&file)?));
-        if let Err(error) = remove() {
+        if let Err(error) = std::fs::remove_file(&file) {
             tracing::warn!(%error, file = %file.display(), "the file of a removed image stays");
         }
-    });
-    removed.await.map_err(|error| Error::io("a thread", std::io::Error::other(error)))
+    })
+    .await
+}
+
+/// Does what waits for files beside the runtime's threads.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::io("a thread", std::io::Error::other(error)))
 }
 
 /// The file of an image, if it lies in the folder that takes what is uploaded.
@@ -50,6 +68,7 @@ fn uploaded(pictures: &Pictures, image: &Image) -> Option<PathBuf> {
 mod tests {
     use std::fs;
     use std::task::Poll;
+    use std::time::Duration;
 
     use diffusion_jobs::database::Location;
 
@@ -111,7 +130,17 @@ mod tests {
         while rows.get(id).await.is_ok() {
             assert!(matches!(futures_util::poll!(&mut removed), Poll::Pending));
         }
+        let waited = tokio::time::timeout(Duration::from_millis(200), &mut removed).await;
+        assert!(waited.is_err() && there("data/images/aa.png"));
+        // So does one of a row that came meanwhile.
+        let again = add("again", "aa.png").await;
+        drop(held);
+        removed.await.unwrap();
         assert!(there("data/images/aa.png"));
+        let held = lock(pictures.own()).unwrap();
+        let mut removed = Box::pin(remove(&database, &pictures, again));
+        let waited = tokio::time::timeout(Duration::from_millis(200), &mut removed).await;
+        assert!(waited.is_err() && there("data/images/aa.png"));
         drop(held);
         removed.await.unwrap();
         assert!(!there("data/images/aa.png"));

@@ -27,14 +27,13 @@ impl<T: Clone + Send + 'static> Recent<T> {
     /// # Errors
     /// 500: `look` panicked.
     pub(super) async fn get(&self, look: impl Future<Output = T> + Send + 'static) -> Result<T> {
-        let last = self.0.clone();
+        let mut last = self.0.clone().lock_owned().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < HOLDS
+        {
+            return Ok(answer.clone());
+        }
         let looked = tokio::spawn(async move {
-            let mut last = last.lock().await;
-            if let Some((at, answer)) = &*last
-                && at.elapsed() < HOLDS
-            {
-                return answer.clone();
-            }
             let answer = look.await;
             *last = Some((Instant::now(), answer.clone()));
             answer

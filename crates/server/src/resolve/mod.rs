@@ -90,11 +90,14 @@ impl Resolver {
             let (mut warnings, mut read) = (Vec::new(), HashSet::new());
             for (model, image) in &images {
                 checks.check(model, &image.plan)?;
-                if read.insert((&model.name, &image.plan.prompt)) {
-                    warnings.extend(model.words.read(&model.info, &image.plan).map_err(refused)?);
+                if read.insert((&model.name, &model.folder, &image.plan.prompt)) {
+                    for warning in model.words.read(&model.info, &image.plan).map_err(refused)? {
+                        if !warnings.contains(&warning) {
+                            warnings.push(warning);
+                        }
+                    }
                 }
             }
-            warnings.dedup();
             if let (Some(Mask { inpaint, .. }), Some(mask)) = (&asked.mask, &masking) {
                 let sizes = images.iter().filter_map(|(_, image)| {
                     Some((image.input_size?, (image.plan.width, image.plan.height)))

@@ -1,16 +1,16 @@
 // The tables of images and models: to browse, to add to, to edit, to remove from.
 
 import "./key.js";
-import { call, get, post, Problem, read, release, show } from "./api.js";
+import { call, get, parse, post, Problem, read, release, show, written } from "./api.js";
 import { $ } from "./dom.js";
 
 const TEXT = { read: (field) => field.value, write: (value) => value ?? "" };
-const OPTIONAL = { read: (field) => field.value || null, write: (value) => value ?? "" };
+const WORDS = { lines: 2, read: (field) => field.value || null, write: (value) => value ?? "" };
 const OBJECT = {
   lines: 4,
   read: (field) => {
     try {
-      return JSON.parse(field.value || "{}");
+      return parse(field.value || "{}");
     } catch {
       throw new Problem(0, { detail: "This is no JSON object, such as {\"licence\": \"CC0-1.0\"}.", field: field.name });
     }
@@ -25,8 +25,8 @@ const TABLES = {
     one: "image",
     heads: ["", "Name", "Owner", "File", "State", "Changed", ""],
     cells: (row) => [picture(row), named(row), row.owner, row.path, state(row), date(row.update_ts)],
-    edit: { name: TEXT, owner: TEXT, description: OPTIONAL, path: TEXT, meta: OBJECT },
-    add: { file: { type: "file" }, path: TEXT, name: TEXT, owner: TEXT, description: OPTIONAL, meta: OBJECT },
+    edit: { name: TEXT, owner: TEXT, description: WORDS, path: TEXT, meta: OBJECT },
+    add: { file: { type: "file" }, path: TEXT, name: TEXT, owner: TEXT, description: WORDS, meta: OBJECT },
     labels: { file: "A file to upload", path: "Path below a folder of images" },
   },
   models: {
@@ -34,8 +34,8 @@ const TABLES = {
     one: "model",
     heads: ["Name", "Owner", "Family", "Weights", "State", "Changed", ""],
     cells: (row) => [named(row), row.owner, row.family, row.source ?? row.hosted, state(row), date(row.update_ts)],
-    edit: { name: TEXT, owner: TEXT, description: OPTIONAL, hosted: TEXT, meta: OBJECT },
-    add: { path: TEXT, name: TEXT, owner: TEXT, description: OPTIONAL, meta: OBJECT },
+    edit: { name: TEXT, owner: TEXT, description: WORDS, hosted: TEXT, meta: OBJECT },
+    add: { path: TEXT, name: TEXT, owner: TEXT, description: WORDS, meta: OBJECT },
     labels: { path: "Folder below the folder of models", hosted: "Where its weights come from" },
   },
 };
@@ -96,7 +96,8 @@ async function attempt(place, work) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const label = error.field && document.querySelector(`#row-fields [name="${error.field}"]`)?.dataset.label;
-    place.textContent = label ? `${label}: ${error.message}` : error.message;
+    const said = error.message.replace(/^[\w[\]]+: /, "");
+    place.textContent = label ? `${label}: ${said}` : error.message;
   }
 }
 
@@ -125,6 +126,8 @@ function field(name, kind, row) {
   input.dataset.label = label;
   if (kind.type === "file") input.accept = "image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff";
   else if (row) input.value = kind.write(row[name]);
+  // As the field has it: it may keep less than it was given.
+  input.dataset.before = input.value;
   box.append(make("label", label, { htmlFor: input.id }), input);
   return box;
 }
@@ -165,9 +168,9 @@ async function save(row) {
   const changed = {};
   for (const [name, kind] of Object.entries(table().edit)) {
     const input = $(`row-${name}`);
-    if (input.value !== kind.write(row[name])) changed[name] = kind.read(input);
+    if (input.value !== input.dataset.before) changed[name] = kind.read(input);
   }
-  const body = JSON.stringify(changed);
+  const body = written(changed);
   const options = { method: "PATCH", headers: { "Content-Type": "application/json" }, body };
   const saved = await read(await call(`/api/v1/${shown}/${row.id}`, options));
   await done(`${saved.name} is saved.`);

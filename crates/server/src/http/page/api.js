@@ -26,8 +26,8 @@ export const keepKey = (key) => sessionStorage.setItem(STORED, key);
  * JSON as the server writes it. Seeds may have more digits than numbers keep here: those are texts
  * here, and numbers again in what `post` sends. Inside of a text the quotes would be escaped.
  */
-const parse = (json) => JSON.parse(json.replace(/"((?:variation_)?seed)":\s*(\d{16,})/g, '"$1":"$2"'));
-const written = (body) =>
+export const parse = (json) => JSON.parse(json.replace(/"((?:variation_)?seed)":\s*(\d{16,})/g, '"$1":"$2"'));
+export const written = (body) =>
   JSON.stringify(body).replace(/"((?:variation_)?seed)":"(\d+)"/g, '"$1":$2');
 
 /** The answer to a request that went well. */

@@ -41,7 +41,11 @@ pub(in crate::http) async fn interrupt(
         found.extend(next(&state, identity.owner).await?);
     }
     if found.is_empty() && !has_just_ended(&state, identity.owner).await? {
-        found.extend(elsewhere(&state, identity.owner).await?);
+        // One that waited may have begun meanwhile.
+        found = running(&state, identity.owner).await?;
+        if found.is_empty() {
+            found.extend(elsewhere(&state, identity.owner).await?);
+        }
     }
     for job in found {
         accept::cancel(&state, job.id).await?;
@@ -51,8 +55,8 @@ pub(in crate::http) async fn interrupt(
 
 /// Skip the image at hand
 ///
-/// Of one's newest call that is being worked on, or where there is none of one's newest job of any
-/// dialect; it goes on with its other images, and answers without this one.
+/// Of one's newest call that is being worked on, or where there is none, running or waiting, of one's
+/// newest job of any dialect; it goes on with its other images, and answers without this one.
 #[utoipa::path(
     post,
     path = "/sdapi/v1/skip",

@@ -60,7 +60,7 @@ pub(in crate::http) enum JobSyntax {
     /// As they stand, cut off after about 75 tokens
     #[default]
     Plain,
-    /// As they stand, as long as they are
+    /// As they stand, up to 32 chunks of 75 tokens
     Long,
     /// With AUTOMATIC1111's weights `(a:1.2)`, schedules `[a:b:0.5]` and `BREAK`, without an end
     A1111,

@@ -224,6 +224,7 @@ impl JobView {
             .map(|image| ImageView::new(image, &live))
             .collect::<Result<_, _>>()
             .map_err(Problem::internal)?;
+        let mut request = job.request.0;
         Ok(Self {
             id: job.id,
             kind: job.kind,
@@ -237,8 +238,8 @@ impl JobView {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
-            warnings: warnings(&job.request.0),
-            request: job.request.0,
+            warnings: warnings(&mut request),
+            request,
             counts,
             images,
             events_url: format!("/api/v1/jobs/{}/events", job.id),
@@ -246,10 +247,10 @@ impl JobView {
     }
 }
 
-/// The warnings in the record of a request; older records have none.
-fn warnings(request: &Value) -> Vec<String> {
-    let all = request.get(WARNINGS).and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|warning| warning.as_str().map(str::to_owned)).collect()
+/// Takes the warnings out of the record of a request; older records have none.
+fn warnings(request: &mut Value) -> Vec<String> {
+    let taken = request.as_object_mut().and_then(|request| request.remove(WARNINGS));
+    taken.and_then(|all| serde_json::from_value(all).ok()).unwrap_or_default()
 }
 
 impl ImageView {
