@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// The model that is taken where none is named: the first of the list.
+const FIRST: &str = "pocket-paper-sd1";
+
 fn main() -> io::Result<()> {
     let pocket = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default())
         .join("../../models/pocket")
@@ -11,9 +14,14 @@ fn main() -> io::Result<()> {
     let mut code = String::new();
 
     let weights = pocket.join("weights");
-    code += "/// Name of each demo model, and its files by their path within the model.\n";
+    code +=
+        "/// Name of each demo model, and its files by their path within the model; the first is\n";
+    code += "/// taken where none is named.\n";
     code += "pub(crate) static MODELS: &[(&str, Files)] = &[\n";
-    for model in entries(&weights)?.into_iter().filter(|path| path.is_dir()) {
+    let mut models = entries(&weights)?;
+    models.retain(|path| path.is_dir());
+    models.sort_by_key(|path| !path.ends_with(FIRST));
+    for model in models {
         let _ = writeln!(code, "    ({:?}, &[", name(&model, &weights));
         list(&mut code, &model, &model)?;
         code += "    ]),\n";

@@ -112,6 +112,12 @@ impl Known {
         ModelInfo::read(&self.source)
     }
 
+    /// Whether it is the one that is taken where none is named, as long as it is at hand.
+    pub(crate) fn is_default(&self) -> bool {
+        let first = embedded::MODELS.first();
+        self.origin == Origin::Embedded && first.is_some_and(|(name, _)| *name == self.name)
+    }
+
     /// Where the model lies, for people.
     pub(crate) fn location(&self) -> String {
         match &self.source {

@@ -14,11 +14,13 @@ pub(crate) fn images_at_hand(rows: Vec<Image>, pictures: &Pictures) -> Vec<(Imag
 
 /// The models that have a row and weights, and those in the folder of models that have no row.
 /// What happens to lie in a cache was not put there for us, and a shipped model whose row was
-/// removed is not wanted. Looks at files; whether they can be used is another matter.
+/// removed is not wanted. The first is taken where none is named. Looks at files; whether they can be
+/// used is another matter.
 pub(crate) fn models_at_hand(rows: &[Model], shelf: &Shelf) -> Vec<Known> {
     let mut models: Vec<Known> = rows.iter().filter_map(|row| shelf.known(row).ok()).collect();
     let found = shelf.without_row(rows).into_iter();
     models.extend(found.filter(|known| known.origin == Origin::ModelsDir));
+    models.sort_by_key(|known| !known.is_default());
     models
 }
 

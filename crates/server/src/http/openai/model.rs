@@ -104,15 +104,17 @@ async fn cards(state: &AppState) -> Result<Vec<Card>> {
         let shelf = Shelf::discover(root.as_deref()).map_err(|error| format!("{error:#}"))?;
         let mut cards = Vec::new();
         for row in &rows {
-            if shelf.known(row).is_ok_and(|known| usable(&known).is_ok()) {
-                cards.push(Card {
-                    id: row.name.clone(),
-                    object: "model",
-                    created: row.install_ts.timestamp(),
-                    owned_by: row.owner.clone(),
-                    root: None,
-                });
-            }
+            let Some(known) = shelf.known(row).ok().filter(|known| usable(known).is_ok()) else {
+                continue;
+            };
+            let card = Card {
+                id: row.name.clone(),
+                object: "model",
+                created: row.install_ts.timestamp(),
+                owned_by: row.owner.clone(),
+                root: None,
+            };
+            cards.insert(if known.is_default() { 0 } else { cards.len() }, card);
         }
         let found = shelf.without_row(&rows).into_iter().filter(|known| usable(known).is_ok());
         cards.extend(found.map(|known| Card {
