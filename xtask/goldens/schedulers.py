@@ -44,6 +44,18 @@ KINDS = {
     "unipc": ("UniPCMultistepScheduler", {}),
     "lcm": ("LCMScheduler", {}),
 }
+# Names for other noise levels of the above.
+SPREAD = {
+    "euler-karras": ("EulerDiscreteScheduler", "use_karras_sigmas", {}),
+    "lms-karras": ("LMSDiscreteScheduler", "use_karras_sigmas", {}),
+    "heun-karras": ("HeunDiscreteScheduler", "use_karras_sigmas", {}),
+} | {
+    f"dpmpp-2m{sde}-{name}": ("DPMSolverMultistepScheduler", key, {"algorithm_type": algorithm})
+    for sde, algorithm in [("", "dpmsolver++"), ("-sde", "sde-dpmsolver++")]
+    for name, key in [("karras", "use_karras_sigmas"), ("exponential", "use_exponential_sigmas")]
+    if sde or name != "karras"
+}
+SPREADS = ["use_karras_sigmas", "use_exponential_sigmas"]
 CLASSES = sorted({name for name, _ in KINDS.values()})
 SPACINGS = ["leading", "linspace", "trailing"]
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]
@@ -223,6 +235,16 @@ def cases():
     for beta_schedule in ["exp", "scaled_linear", "linear"]:
         yield config(heun, beta_schedule=beta_schedule), None, 6, None
 
+    # The names for other noise levels, over the models' own configurations and over one that
+    # spreads them already.
+    for kind in SPREAD:
+        for base in [SD15, SD21]:
+            for steps in [1, 2, 5, 20]:
+                yield base, kind, steps, None
+        yield SD15, kind, 20, 0.3
+        yield config(euler, use_karras_sigmas=True, sigma_min=0.05), kind, 6, None
+        yield config(euler, use_exponential_sigmas=True), kind, 6, None
+
 
 def load(values, kind):
     """The scheduler as a pipeline has it."""
@@ -241,7 +263,11 @@ def load(values, kind):
     )
     if kind is None:
         return pipeline.scheduler
-    cls, overrides = KINDS[kind]
+    if kind in KINDS:
+        cls, overrides = KINDS[kind]
+    else:
+        cls, key, overrides = SPREAD[kind]
+        overrides = {**overrides, **{name: name == key for name in SPREADS}}
     return getattr(diffusers, cls).from_config(pipeline.scheduler.config, **overrides)
 
 

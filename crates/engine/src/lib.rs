@@ -38,6 +38,6 @@ pub use plan::{MaskedStart, Plan, PromptSyntax, TextOptions, Variation};
 pub use required::{Required, required_tensors};
 pub use runtime::{Options, Runtime};
 pub use sample::Sample;
-pub use schedulers::{OwnScheduler, SchedulerKind};
+pub use schedulers::{OwnScheduler, SchedulerKind, SigmaSpacing};
 pub use source::Source;
 pub use variation::slerp;

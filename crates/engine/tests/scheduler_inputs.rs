@@ -22,8 +22,9 @@ fn build_json(
 
 #[test]
 fn names_are_the_same_everywhere() {
-    let names = "euler, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde, pndm, lms, heun, \
-                 unipc, lcm";
+    let names = "euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, \
+                 dpmpp-2m-exponential, dpmpp-2m-sde, dpmpp-2m-sde-karras, \
+                 dpmpp-2m-sde-exponential, pndm, lms, lms-karras, heun, heun-karras, unipc, lcm";
     assert_eq!(SchedulerKind::ALL.map(|kind| kind.to_string()).join(", "), names);
     for kind in SchedulerKind::ALL {
         assert_eq!(kind.name().parse::<SchedulerKind>().unwrap(), kind);

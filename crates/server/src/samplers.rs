@@ -4,9 +4,9 @@
 //! its noise levels. Some clients send both in one (`DPM++ 2M Karras`), some the names of
 //! k-diffusion (`k_euler_a`), of ComfyUI (`dpmpp_2m`), of InvokeAI (`dpmpp_2m_k`) or ours.
 
-use std::fmt;
+use std::{fmt, iter};
 
-use diffusion_engine::{OwnScheduler, SchedulerKind};
+use diffusion_engine::{OwnScheduler, SchedulerKind, SigmaSpacing};
 
 /// A sampler as web UIs list it.
 #[derive(Debug)]
@@ -15,20 +15,17 @@ pub(crate) struct Sampler {
     pub(crate) name: &'static str,
     /// Other names, as [`plain`] makes them.
     pub(crate) aliases: &'static [&'static str],
-    /// What it is with which schedule; the first is meant by `Automatic`, where that is here.
+    /// What it is with which schedule; the first is meant by `Automatic`.
     pub(crate) kinds: &'static [(&'static Schedule, SchedulerKind)],
     /// Whether a schedule has a meaning for it; otherwise any is let pass.
     pub(crate) takes_schedule: bool,
-    /// Whether what web UIs mean by `Automatic` is here.
-    pub(crate) has_automatic: bool,
 }
 
 impl Sampler {
     /// The names of the schedules that it can be had with, separated by commas.
     pub(crate) fn schedules(&self) -> String {
-        let automatic = self.has_automatic.then_some(AUTOMATIC.name);
         let others = self.kinds.iter().map(|(schedule, _)| schedule.name);
-        automatic.into_iter().chain(others).collect::<Vec<_>>().join(", ")
+        iter::once(AUTOMATIC.name).chain(others).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -53,12 +50,15 @@ pub(crate) static UNIFORM: Schedule =
 pub(crate) static KARRAS: Schedule =
     Schedule { name: "karras", label: "Karras", aliases: &["k", "ka"] };
 
+/// Noise levels evenly in their logarithm.
+pub(crate) static EXPONENTIAL: Schedule =
+    Schedule { name: "exponential", label: "Exponential", aliases: &[] };
+
 /// The schedules that a client may ask for.
-pub(crate) static SCHEDULES: [&Schedule; 3] = [&AUTOMATIC, &UNIFORM, &KARRAS];
+pub(crate) static SCHEDULES: [&Schedule; 4] = [&AUTOMATIC, &UNIFORM, &KARRAS, &EXPONENTIAL];
 
 /// Schedules that other programs have, as [`plain`] makes their names.
-const ELSEWHERE: [&str; 10] = [
-    "exponential",
+const ELSEWHERE: [&str; 9] = [
     "polyexponential",
     "sgm_uniform",
     "sgmuniform",
@@ -82,14 +82,14 @@ const fn even(
     aliases: &'static [&'static str],
     kinds: &'static [(&'static Schedule, SchedulerKind)],
 ) -> Sampler {
-    Sampler { name, aliases, kinds, takes_schedule: true, has_automatic: true }
+    Sampler { name, aliases, kinds, takes_schedule: true }
 }
 
 /// The samplers that a client may ask for.
 pub(crate) static SAMPLERS: [Sampler; 10] = {
     use SchedulerKind as K;
     [
-        even("Euler", &["euler", "k_euler"], &[(&UNIFORM, K::Euler)]),
+        even("Euler", &["euler", "k_euler"], &[(&UNIFORM, K::Euler), (&KARRAS, K::EulerKarras)]),
         even(
             "Euler a",
             &["euler_a", "k_euler_a", "euler_ancestral", "k_euler_ancestral"],
@@ -99,19 +99,24 @@ pub(crate) static SAMPLERS: [Sampler; 10] = {
         even(
             "DPM++ 2M",
             &["dpm++_2m", "dpmpp_2m", "k_dpmpp_2m"],
-            &[(&KARRAS, K::DpmPp2mKarras), (&UNIFORM, K::DpmPp2m)],
+            &[
+                (&KARRAS, K::DpmPp2mKarras),
+                (&UNIFORM, K::DpmPp2m),
+                (&EXPONENTIAL, K::DpmPp2mExponential),
+            ],
         ),
-        // In web UIs since 2024, Automatic is Exponential here, which is not offered.
-        Sampler {
-            has_automatic: false,
-            ..even(
-                "DPM++ 2M SDE",
-                &["dpm++_2m_sde", "dpmpp_2m_sde", "k_dpmpp_2m_sde"],
-                &[(&UNIFORM, K::DpmPp2mSde)],
-            )
-        },
-        even("LMS", &["lms", "k_lms"], &[(&UNIFORM, K::Lms)]),
-        even("Heun", &["heun", "k_heun"], &[(&UNIFORM, K::Heun)]),
+        // In web UIs since 2024, Automatic is Exponential here.
+        even(
+            "DPM++ 2M SDE",
+            &["dpm++_2m_sde", "dpmpp_2m_sde", "k_dpmpp_2m_sde"],
+            &[
+                (&EXPONENTIAL, K::DpmPp2mSdeExponential),
+                (&KARRAS, K::DpmPp2mSdeKarras),
+                (&UNIFORM, K::DpmPp2mSde),
+            ],
+        ),
+        even("LMS", &["lms", "k_lms"], &[(&UNIFORM, K::Lms), (&KARRAS, K::LmsKarras)]),
+        even("Heun", &["heun", "k_heun"], &[(&UNIFORM, K::Heun), (&KARRAS, K::HeunKarras)]),
         even("LCM", &["lcm", "k_lcm"], &[(&UNIFORM, K::Lcm)]),
         Sampler { takes_schedule: false, ..even("DDIM", &["ddim"], &[(&UNIFORM, K::Ddim)]) },
         Sampler {
@@ -149,22 +154,10 @@ impl fmt::Display for Unknown {
             Self::Schedule { sampler, schedule } => {
                 let found = SAMPLERS.iter().find(|known| known.name == *sampler);
                 let kinds = found.map_or(&[][..], |found| found.kinds);
-                let has_automatic = found.is_some_and(|found| found.has_automatic);
-                let automatic = has_automatic.then_some(AUTOMATIC.label);
                 let kinds = kinds.iter().map(|(schedule, _)| schedule.label);
-                let labels: Vec<_> = automatic.into_iter().chain(kinds).collect();
+                let labels = iter::once(AUTOMATIC.label).chain(kinds).collect::<Vec<_>>();
                 let labels = labels.join(" or ");
-                match AUTOMATIC.is_called(&plain(schedule)) {
-                    true => write!(
-                        f,
-                        "{sampler} is not here with the schedule Automatic, which means \
-                         Exponential for it: choose {labels}"
-                    ),
-                    false => write!(
-                        f,
-                        "{sampler} is not here with the schedule {schedule:?}: choose {labels}"
-                    ),
-                }
+                write!(f, "{sampler} is not here with the schedule {schedule:?}: choose {labels}")
             }
         }
     }
@@ -176,6 +169,22 @@ impl fmt::Display for Unknown {
 /// # Errors
 /// There is none: which of both names is unknown, and what there is.
 pub(crate) fn parse(name: &str, schedule: Option<&str>) -> Result<SchedulerKind, Unknown> {
+    find(name, schedule, kind)
+}
+
+/// As [`parse`] of what programs write that follow every schedule with every sampler.
+///
+/// # Errors
+/// As there, and where such a schedule is not ours.
+pub(crate) fn parse_strictly(name: &str, schedule: &str) -> Result<SchedulerKind, Unknown> {
+    find(name, Some(schedule), spaced)
+}
+
+fn find(
+    name: &str,
+    schedule: Option<&str>,
+    kind: impl Fn(&Sampler, &str) -> Result<SchedulerKind, Unknown>,
+) -> Result<SchedulerKind, Unknown> {
     let plain_name = plain(name);
     let sampler = |name: &str| SAMPLERS.iter().find(|sampler| sampler.aliases.contains(&name));
     if let Some(found) = sampler(&plain_name) {
@@ -193,10 +202,16 @@ pub(crate) fn parse(name: &str, schedule: Option<&str>) -> Result<SchedulerKind,
     Err(Unknown::Sampler(name.to_owned()))
 }
 
+/// What a sampler is with a schedule, if that has a meaning for it.
 fn kind(sampler: &Sampler, schedule: &str) -> Result<SchedulerKind, Unknown> {
+    spaced(sampler, if sampler.takes_schedule { schedule } else { AUTOMATIC.name })
+}
+
+/// What a sampler is with a schedule.
+fn spaced(sampler: &Sampler, schedule: &str) -> Result<SchedulerKind, Unknown> {
     let name = plain(schedule);
-    let found = match AUTOMATIC.is_called(&name) || !sampler.takes_schedule {
-        true => sampler.kinds.first().filter(|_| sampler.has_automatic),
+    let found = match AUTOMATIC.is_called(&name) {
+        true => sampler.kinds.first(),
         false => sampler.kinds.iter().find(|(known, _)| known.is_called(&name)),
     };
     found
@@ -204,14 +219,13 @@ fn kind(sampler: &Sampler, schedule: &str) -> Result<SchedulerKind, Unknown> {
         .ok_or_else(|| Unknown::Schedule { sampler: sampler.name, schedule: schedule.to_owned() })
 }
 
-/// The names of sampler and schedule; no schedule where `Automatic` means the same there.
+/// The names of sampler and schedule; no schedule where all readers take the same for granted.
 pub(crate) fn names(kind: SchedulerKind) -> (&'static str, Option<&'static str>) {
     for sampler in &SAMPLERS {
         for (i, (schedule, known)) in sampler.kinds.iter().enumerate() {
             if *known == kind {
-                let is_automatic = i == 0 && sampler.has_automatic;
-                let is_told = sampler.kinds.len() > 1 || !is_automatic;
-                return (sampler.name, is_told.then_some(schedule.label));
+                let is_plain = i == 0 && **schedule == UNIFORM;
+                return (sampler.name, (!is_plain).then_some(schedule.label));
             }
         }
     }
@@ -222,7 +236,12 @@ pub(crate) fn names(kind: SchedulerKind) -> (&'static str, Option<&'static str>)
 /// As [`names`], of a model's own scheduler.
 pub(crate) fn own_names(own: OwnScheduler) -> (&'static str, Option<&'static str>) {
     let (sampler, schedule) = names(own.kind);
-    (sampler, if own.is_karras { Some(KARRAS.label) } else { schedule })
+    let schedule = match own.spacing {
+        SigmaSpacing::Karras => Some(KARRAS.label),
+        SigmaSpacing::Exponential => Some(EXPONENTIAL.label),
+        SigmaSpacing::Training | SigmaSpacing::Lu => schedule,
+    };
+    (sampler, schedule)
 }
 
 /// A name in lower case, with `_` between its words.
@@ -266,7 +285,13 @@ mod tests {
             ("dpmpp_2m", Some("normal"), K::DpmPp2m),
             ("dpmpp_2m_k", None, K::DpmPp2mKarras),
             ("k_dpmpp_2m_ka", None, K::DpmPp2mKarras),
+            ("DPM++ 2M", Some("Exponential"), K::DpmPp2mExponential),
             ("DPM++ 2M SDE", Some("Uniform"), K::DpmPp2mSde),
+            ("DPM++ 2M SDE", Some("Automatic"), K::DpmPp2mSdeExponential),
+            ("DPM++ 2M SDE Exponential", None, K::DpmPp2mSdeExponential),
+            ("DPM++ 2M SDE Karras", None, K::DpmPp2mSdeKarras),
+            ("Euler", Some("Karras"), K::EulerKarras),
+            ("LMS Karras", None, K::LmsKarras),
             ("DDIM", Some("Karras"), K::Ddim),
             ("uni_pc", None, K::UniPc),
             ("LCM", Some("Automatic"), K::Lcm),
@@ -276,18 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn other_programs_follow_every_schedule() {
+        assert_eq!(parse("DDIM", Some("Karras")), Ok(SchedulerKind::Ddim));
+        assert!(parse_strictly("ddim", "karras").is_err());
+        assert!(parse_strictly("unipc_k", "normal").is_err());
+        assert_eq!(parse_strictly("uni_pc", "normal"), Ok(SchedulerKind::UniPc));
+        assert_eq!(parse_strictly("dpmpp_2m_k", "normal"), Ok(SchedulerKind::DpmPp2mKarras));
+    }
+
+    #[test]
     fn what_is_not_here_is_said() {
         let error = parse("DPM adaptive", None).unwrap_err().to_string();
         assert!(error.contains("\"DPM adaptive\"") && error.contains("Euler a"), "{error}");
         assert!(matches!(parse("DPM++ 2M SDE Heun", None), Err(Unknown::Sampler(_))));
         for (name, schedule) in [
-            ("Euler", Some("Karras")),
-            ("Euler Karras", None),
+            ("Euler", Some("Exponential")),
+            ("Euler a", Some("Karras")),
+            ("Euler a Karras", None),
             ("DPM++ 2M", Some("Beta")),
-            ("DPM++ 2M SDE", None),
-            ("DPM++ 2M SDE", Some("Automatic")),
-            ("DPM++ 2M SDE Karras", None),
-            ("DPM++ 2M SDE Exponential", None),
+            ("DPM++ 2M SDE", Some("SGM Uniform")),
         ] {
             let error = parse(name, schedule).unwrap_err();
             assert!(matches!(error, Unknown::Schedule { .. }), "{error}");

@@ -7,21 +7,17 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PromptError {
     /// Prompts are joined.
-    #[error(
-        "has AND, which composes several prompts and is not supported: write \"and\", or choose the plain syntax"
-    )]
+    #[error("has AND, which composes several prompts and is not supported: write \"and\"")]
     And,
 
     /// The whole prompt has a weight, which composes it too.
     #[error(
-        "ends with \":{0}\", the weight of a composed prompt, which is not supported: write \"(…:{0})\" around what it weighs, end with other text, or choose the plain syntax"
+        "ends with \":{0}\", the weight of a composed prompt, which is not supported: write \"(…:{0})\" around what it weighs, or end with other text"
     )]
     OwnWeight(String),
 
     /// An extra network (LoRA, hypernetwork, …) is asked for.
-    #[error(
-        "has <{0}:…>: extra networks are not supported; leave it out, or choose the plain syntax"
-    )]
+    #[error("has <{0}:…>: extra networks are not supported; leave it out")]
     Network(String),
 
     /// A weight has too many points, or no digits.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::kind::{Class, SchedulerKind};
 use super::lambdas::read_order;
+use super::sigmas::SigmaSpacing;
 use crate::config::Reader;
 
 /// A folder's `scheduler_config.json` as found; [`build`](super::build) decides what it means.
@@ -15,8 +16,8 @@ pub struct SchedulerConfig(Reader);
 pub struct OwnScheduler {
     /// The kind of the same method.
     pub kind: SchedulerKind,
-    /// Whether it takes Karras's noise levels.
-    pub is_karras: bool,
+    /// How it spreads its noise levels, which may be otherwise than the kind does.
+    pub spacing: SigmaSpacing,
 }
 
 impl SchedulerConfig {
@@ -41,22 +42,30 @@ impl SchedulerConfig {
         use SchedulerKind as K;
         let params = self.own_params();
         let class = params.required_choice("_class_name", &Class::NAMED).ok()?;
-        let knows_karras = matches!(
+        let has_spacing = matches!(
             class,
             Class::Euler | Class::DpmMultistep | Class::Lms | Class::Heun | Class::UniPc
         );
-        let is_karras = knows_karras && params.flag("use_karras_sigmas", false).ok()?;
-        let kind = match class {
-            Class::DpmMultistep if read_order(&params).ok()? != 2 => return None,
-            Class::DpmMultistep => {
-                let clean = if is_karras { K::DpmPp2mKarras } else { K::DpmPp2m };
-                let known =
-                    [("dpmsolver++", clean), ("deis", clean), ("sde-dpmsolver++", K::DpmPp2mSde)];
-                params.choice("algorithm_type", clean, &known).ok()?
-            }
-            _ => K::ALL.into_iter().find(|kind| kind.class() == class)?,
+        let spacing = match has_spacing {
+            true => SigmaSpacing::read(&params, class == Class::DpmMultistep).ok()?,
+            false => SigmaSpacing::Training,
         };
-        Some(OwnScheduler { kind, is_karras })
+        let mut is_ancestral = class == Class::EulerAncestral;
+        if class == Class::DpmMultistep {
+            if read_order(&params).ok()? != 2 {
+                return None;
+            }
+            let known = [("dpmsolver++", false), ("deis", false), ("sde-dpmsolver++", true)];
+            is_ancestral = params.choice("algorithm_type", false, &known).ok()?;
+        }
+        let is_alike = |kind: &K| kind.class() == class && kind.is_ancestral() == is_ancestral;
+        let is_spaced = |kind: &K| kind.spacing().unwrap_or(SigmaSpacing::Training) == spacing;
+        if spacing == SigmaSpacing::Lu {
+            return None;
+        }
+        let alike = || K::ALL.into_iter().filter(is_alike);
+        let kind = alike().find(is_spaced).or_else(|| alike().next())?;
+        Some(OwnScheduler { kind, spacing })
     }
 
     /// The pairs that `X.from_config(pipe.scheduler.config)` hands to another class `X`.
@@ -113,23 +122,31 @@ mod tests {
     #[test]
     fn the_own_method_is_known() {
         use SchedulerKind as K;
+        use SigmaSpacing::{Exponential, Karras, Training};
         let own = |text: &str| {
             let file = Reader::parse("scheduler_config.json", text.as_bytes()).unwrap();
-            SchedulerConfig::new(file).own().map(|own| (own.kind, own.is_karras))
+            SchedulerConfig::new(file).own().map(|own| (own.kind, own.spacing))
         };
         let dpm =
             |more: &str| own(&format!(r#"{{"_class_name": "DPMSolverMultistepScheduler"{more}}}"#));
-        assert_eq!(dpm(""), Some((K::DpmPp2m, false)));
-        assert_eq!(dpm(r#", "use_karras_sigmas": true"#), Some((K::DpmPp2mKarras, true)));
+        assert_eq!(dpm(""), Some((K::DpmPp2m, Training)));
+        assert_eq!(dpm(r#", "use_karras_sigmas": true"#), Some((K::DpmPp2mKarras, Karras)));
         let sde = r#", "algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": true"#;
-        assert_eq!(dpm(sde), Some((K::DpmPp2mSde, true)));
+        assert_eq!(dpm(sde), Some((K::DpmPp2mSdeKarras, Karras)));
+        let exponential = r#", "use_exponential_sigmas": true"#;
+        assert_eq!(dpm(exponential), Some((K::DpmPp2mExponential, Exponential)));
+        assert_eq!(dpm(r#", "use_lu_lambdas": true"#), None);
         assert_eq!(dpm(r#", "algorithm_type": "dpmsolver""#), None);
         assert_eq!(dpm(r#", "solver_order": 3"#), None);
         let named = |class: &str| {
             own(&format!(r#"{{"_class_name": "{class}", "use_karras_sigmas": true}}"#))
         };
-        assert_eq!(named("EulerDiscreteScheduler"), Some((K::Euler, true)));
-        assert_eq!(named("PNDMScheduler"), Some((K::Pndm, false)));
+        assert_eq!(named("EulerDiscreteScheduler"), Some((K::EulerKarras, Karras)));
+        assert_eq!(named("UniPCMultistepScheduler"), Some((K::UniPc, Karras)));
+        assert_eq!(named("PNDMScheduler"), Some((K::Pndm, Training)));
+        let exponential =
+            r#"{"_class_name": "HeunDiscreteScheduler", "use_exponential_sigmas": true}"#;
+        assert_eq!(own(exponential), Some((K::Heun, Exponential)));
         assert_eq!(named("DEISMultistepScheduler"), None);
         assert_eq!(own("{}"), None);
     }

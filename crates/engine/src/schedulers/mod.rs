@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use self::config::{OwnScheduler, SchedulerConfig};
 use self::kind::Class;
 pub use self::kind::SchedulerKind;
+pub use self::sigmas::SigmaSpacing;
 use crate::noise::Generator;
 use crate::{Error, Result};
 
@@ -153,15 +154,7 @@ pub fn build(
         }
         Some(kind) => {
             let mut params = config.foreign_params();
-            let (algorithm, karras) = match kind {
-                SchedulerKind::DpmPp2mKarras => ("dpmsolver++", true),
-                SchedulerKind::DpmPp2mSde => ("sde-dpmsolver++", false),
-                _ => ("dpmsolver++", false),
-            };
-            if kind.class() == Class::DpmMultistep {
-                params.set("algorithm_type", algorithm);
-                params.set("use_karras_sigmas", karras);
-            }
+            kind.configure(&mut params);
             (kind.class(), params)
         }
     };

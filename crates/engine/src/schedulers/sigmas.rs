@@ -14,7 +14,7 @@ const RHO: f64 = 7.0;
 
 /// How σ is spread over the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SigmaSpacing {
+pub enum SigmaSpacing {
     /// By the training schedule at the timesteps visited.
     Training,
     /// Evenly in σ^(1/7) (Karras et al. 2022, <https://huggingface.co/papers/2206.00364>).

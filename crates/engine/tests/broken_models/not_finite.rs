@@ -6,16 +6,22 @@ use std::ops::ControlFlow;
 
 use crate::broken::{Broken, check_line};
 
-const SCHEDULERS: [&str; 11] = [
+const SCHEDULERS: [&str; 17] = [
     "euler",
+    "euler-karras",
     "euler-a",
     "ddim",
     "dpmpp-2m",
     "dpmpp-2m-karras",
+    "dpmpp-2m-exponential",
     "dpmpp-2m-sde",
+    "dpmpp-2m-sde-karras",
+    "dpmpp-2m-sde-exponential",
     "pndm",
     "lms",
+    "lms-karras",
     "heun",
+    "heun-karras",
     "unipc",
     "lcm",
 ];

@@ -49,10 +49,11 @@ pub(super) struct Here<'a> {
 }
 
 /// The settings of other programs that are followed, or that change nothing.
-const FOLLOWED: [&str; 15] = [
+const FOLLOWED: [&str; 16] = [
     "CFG scale",
     "Clip skip",
     "Denoising strength",
+    "Hashes",
     "Model",
     "Model hash",
     "Precision",
@@ -169,7 +170,9 @@ impl Again {
         match self.record() {
             Some(record) => warnings.extend(differences(record, here)),
             None => {
-                if info.strength.is_some() && input.is_none() {
+                // Of an enlargement, the strength is that of its second pass.
+                let is_enlarged = info.parameters.keys().any(|name| name.starts_with("Hires"));
+                if info.strength.is_some() && input.is_none() && !is_enlarged {
                     let text = "it was drawn from a picture, which was not given (--init-image)";
                     warnings.push(text.into());
                 }

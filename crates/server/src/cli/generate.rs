@@ -88,7 +88,9 @@ pub(super) struct Generate {
     #[arg(long)]
     guidance: Option<f64>,
 
-    /// Scheduler: euler, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde, pndm, lms, heun, unipc, lcm
+    /// Scheduler: euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras,
+    /// dpmpp-2m-exponential, dpmpp-2m-sde, dpmpp-2m-sde-karras, dpmpp-2m-sde-exponential, pndm,
+    /// lms, lms-karras, heun, heun-karras, unipc, lcm
     /// [default: the model's own]
     #[arg(long)]
     scheduler: Option<SchedulerKind>,

@@ -52,7 +52,9 @@ pub(super) struct Run {
     #[arg(long, default_value_t = 7.5)]
     guidance: f64,
 
-    /// Scheduler: euler, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde, pndm, lms, heun, unipc, lcm
+    /// Scheduler: euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras,
+    /// dpmpp-2m-exponential, dpmpp-2m-sde, dpmpp-2m-sde-karras, dpmpp-2m-sde-exponential, pndm,
+    /// lms, lms-karras, heun, heun-karras, unipc, lcm
     #[arg(long, default_value_t = SchedulerKind::Euler)]
     scheduler: SchedulerKind,
 

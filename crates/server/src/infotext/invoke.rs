@@ -57,7 +57,9 @@ fn common(value: &Value, sampler: &Value) -> Info {
         seed: value["seed"].as_u64(),
         width: int(&value["width"]),
         height: int(&value["height"]),
-        scheduler: sampler.as_deref().and_then(|name| samplers::parse(name, Some("normal")).ok()),
+        scheduler: sampler
+            .as_deref()
+            .and_then(|name| samplers::parse_strictly(name, "normal").ok()),
         sampler,
         strength: value["strength"].as_f64(),
         syntax: Some(PromptSyntax::Plain),
@@ -100,7 +102,7 @@ fn dream(line: &str) -> Info {
             'C' => info.guidance = value.parse().ok().filter(|value: &f64| value.is_finite()),
             'f' => info.strength = value.parse().ok().filter(|value: &f64| value.is_finite()),
             'A' => {
-                info.scheduler = samplers::parse(value, Some("normal")).ok();
+                info.scheduler = samplers::parse_strictly(value, "normal").ok();
                 info.sampler = Some(value.to_owned());
             }
             _ => {}

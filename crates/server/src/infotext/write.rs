@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use diffusion_engine::OwnScheduler;
+use diffusion_engine::{OwnScheduler, PromptSyntax};
 use diffusion_jobs::request::Fill;
 
 use super::record::Record;
@@ -12,16 +12,31 @@ use crate::{fingerprint, samplers};
 /// Prompt, negative prompt, and a line of settings in the web UI's names and order.
 pub(super) fn parameters(record: &Record, own: Option<OwnScheduler>) -> String {
     let plan = &record.plan;
-    let mut text = plan.prompt.clone();
+    let mut text = in_syntax(&plan.prompt, plan.text.syntax).into_owned();
     if !plan.negative_prompt.is_empty() {
         text += "\nNegative prompt: ";
-        text += &plan.negative_prompt;
+        text += &in_syntax(&plan.negative_prompt, plan.text.syntax);
     }
     let settings: Vec<String> = settings(record, own)
         .into_iter()
         .map(|(name, value)| format!("{name}: {}", quote(&value)))
         .collect();
     text + "\n" + &settings.join(", ")
+}
+
+/// A prompt as the web UI writes what was read in this syntax: there, brackets weigh.
+fn in_syntax(prompt: &str, syntax: PromptSyntax) -> Cow<'_, str> {
+    if syntax == PromptSyntax::A1111 || !prompt.contains(['\\', '(', ')', '[', ']']) {
+        return prompt.into();
+    }
+    let mut escaped = String::with_capacity(prompt.len() + 8);
+    for c in prompt.chars() {
+        if matches!(c, '\\' | '(' | ')' | '[' | ']') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped.into()
 }
 
 fn settings(record: &Record, own: Option<OwnScheduler>) -> Vec<(&'static str, String)> {
@@ -88,7 +103,7 @@ fn quote(value: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use diffusion_engine::{Plan, SchedulerKind, TextOptions, Variation};
+    use diffusion_engine::{Plan, SchedulerKind, SigmaSpacing, TextOptions, Variation};
     use diffusion_jobs::request::{Inpaint, Resize};
     use proptest::prelude::*;
 
@@ -138,12 +153,12 @@ mod tests {
     #[test]
     fn the_models_own_scheduler_is_named() {
         let mut record = record();
-        let euler = OwnScheduler { kind: SchedulerKind::Euler, is_karras: true };
-        assert!(parameters(&record, Some(euler)).contains(", Sampler: DPM++ 2M, "));
+        let unipc = OwnScheduler { kind: SchedulerKind::UniPc, spacing: SigmaSpacing::Karras };
+        assert!(parameters(&record, Some(unipc)).contains(", Sampler: DPM++ 2M, "));
         record.plan.scheduler = None;
-        let text = parameters(&record, Some(euler));
-        assert!(text.contains(", Sampler: Euler, Schedule type: Karras, CFG "), "{text}");
-        let pndm = OwnScheduler { kind: SchedulerKind::Pndm, is_karras: false };
+        let text = parameters(&record, Some(unipc));
+        assert!(text.contains(", Sampler: UniPC, Schedule type: Karras, CFG "), "{text}");
+        let pndm = OwnScheduler { kind: SchedulerKind::Pndm, spacing: SigmaSpacing::Training };
         let text = parameters(&record, Some(pndm));
         assert!(text.contains(", Sampler: PLMS, CFG scale: "), "{text}");
         assert!(!parameters(&record, None).contains("Sampler"));
@@ -172,6 +187,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn brackets_that_were_words_stay_words() {
+        let mut record = record();
+        record.plan.prompt = "a sign (closed) [old]".into();
+        record.plan.negative_prompt = "a\\b".into();
+        let text = parameters(&record, None);
+        let start = "a sign \\(closed\\) \\[old\\]\nNegative prompt: a\\\\b\nSteps: ";
+        assert!(text.starts_with(start), "{text}");
+        record.plan.text.syntax = PromptSyntax::A1111;
+        let text = parameters(&record, None);
+        assert!(
+            text.starts_with("a sign (closed) [old]\nNegative prompt: a\\b\nSteps: "),
+            "{text}"
+        );
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(
@@ -182,6 +213,7 @@ mod tests {
             guidance in 0.0..30.0,
         ) {
             let mut record = record();
+            record.plan.text.syntax = PromptSyntax::A1111;
             record.plan.prompt = prompt.trim().to_owned();
             record.plan.negative_prompt = negative.trim().to_owned();
             record.plan.seed = seed;

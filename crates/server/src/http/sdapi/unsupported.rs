@@ -55,20 +55,22 @@ fn general(asked: &Asked) -> Vec<String> {
 
 /// What samplers take beside their steps. Only what would change this sampler's picture counts.
 fn noise(asked: &Asked, sampler: SchedulerKind) -> Vec<String> {
-    let is_ancestral = matches!(sampler, SchedulerKind::EulerAncestral | SchedulerKind::DpmPp2mSde);
     let mut found = Vec::new();
     let mut only = |field: &str, value: Option<f64>, allowed: f64| {
         if let Some(value) = value.filter(|value| *value != allowed) {
             found.push(format!("{field}: {value} is not possible for this sampler, {allowed} is"));
         }
     };
-    if is_ancestral {
+    if sampler.is_ancestral() {
         only("eta", asked.eta, 1.0);
         only("s_noise", asked.s_noise, 1.0);
     }
     match sampler {
         SchedulerKind::Ddim => only("eta", asked.eta, 0.0),
-        SchedulerKind::Euler | SchedulerKind::Heun => only("s_churn", asked.s_churn, 0.0),
+        SchedulerKind::Euler
+        | SchedulerKind::EulerKarras
+        | SchedulerKind::Heun
+        | SchedulerKind::HeunKarras => only("s_churn", asked.s_churn, 0.0),
         _ => {}
     }
     only("s_min_uncond", asked.s_min_uncond, 0.0);

@@ -60,7 +60,8 @@ fn info(graph: &Graph) -> Option<Info> {
 
     let sampler = graph.text(chosen, &["sampler_name"]);
     let schedule = graph.text(sigmas, &["scheduler"]);
-    let kind = |name: &String| samplers::parse(name, Some(schedule.as_deref().unwrap_or("normal")));
+    let kind =
+        |name: &String| samplers::parse_strictly(name, schedule.as_deref().unwrap_or("normal"));
     let denoise = graph.number(sigmas, &["denoise"]).filter(|&denoise| denoise < 1.0);
     let model = graph.find(guider, &["model"], |node| node.has(&CHECKPOINTS));
     let latent = graph.find(node, &["latent_image", "latent", "samples"], |node| {
