@@ -24,9 +24,9 @@ impl Counts {
     }
 }
 
-/// `$from, …`: a parameter for each of these jobs.
-fn places(jobs: &[Uuid], from: usize) -> String {
-    let places: Vec<String> = (from..from + jobs.len()).map(|n| format!("${n}")).collect();
+/// `$from, …`: so many parameters.
+fn places(count: usize, from: usize) -> String {
+    let places: Vec<String> = (from..from + count).map(|n| format!("${n}")).collect();
     places.join(", ")
 }
 
@@ -55,6 +55,36 @@ impl Database {
         }))
     }
 
+    /// Where each image of a job stands, in order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn image_states(&self, job: Uuid) -> Result<Vec<(i32, State)>> {
+        let select = "SELECT idx, state FROM job_images WHERE job_id = $1 ORDER BY idx";
+        let states: Vec<(i32, String)> =
+            both!(self, pool => sqlx::query_as(select).bind(job).fetch_all(pool).await?);
+        states.into_iter().map(|(index, state)| Ok((index, state.parse()?))).collect()
+    }
+
+    /// These images of a job, in order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn some_images(&self, job: Uuid, indexes: &[i32]) -> Result<Vec<JobImage>> {
+        if indexes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = format!(
+            "SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id = $1 AND idx IN ({}) ORDER BY idx",
+            places(indexes.len(), 2)
+        );
+        Ok(both!(self, pool => {
+            let select = sqlx::query_as(sqlx::AssertSqlSafe(&*select)).persistent(false).bind(job);
+            let select = indexes.iter().fold(select, |select, index| select.bind(index));
+            select.fetch_all(pool).await?
+        }))
+    }
+
     /// The first images of each of these jobs, at most `most` of one, in order.
     ///
     /// # Errors
@@ -66,7 +96,7 @@ impl Database {
         let select = format!(
             "SELECT {IMAGE_COLUMNS} FROM job_images WHERE job_id IN ({}) AND idx < $1 \
              ORDER BY job_id, idx",
-            places(jobs, 2)
+            places(jobs.len(), 2)
         );
         Ok(both!(self, pool => {
             let select = sqlx::query_as(sqlx::AssertSqlSafe(&*select)).bind(most);
@@ -86,7 +116,7 @@ impl Database {
         let select = format!(
             "SELECT job_id, state, count(*) FROM job_images WHERE job_id IN ({}) \
              GROUP BY job_id, state",
-            places(jobs, 1)
+            places(jobs.len(), 1)
         );
         let rows: Vec<(Uuid, String, i64)> = both!(self, pool => {
             let select = sqlx::query_as(sqlx::AssertSqlSafe(&*select));

@@ -179,6 +179,12 @@ pub const MOST_IMAGES: usize = 1000;
 pub const MOST_BLUR: f64 = 256.0;
 /// Steps that one image may have.
 pub const MOST_STEPS: u32 = 1000;
+/// Bytes of a prompt: no text encoder reads so much.
+pub const LONGEST_PROMPT: usize = 64 << 10;
+/// Bytes of the prompts of all images of a job, each of which keeps its own.
+pub const MOST_PROMPTS: usize = 16 << 20;
+/// Bytes of what a client calls its job.
+pub const LONGEST_LABEL: usize = 1024;
 
 impl Request {
     /// A request of this kind with defaults.
@@ -222,14 +228,36 @@ impl Request {
             Input::Data(_) => None,
         });
         let models = self.models.iter().enumerate().map(|(i, name)| (format!("models[{i}]"), name));
-        let prompts = self.prompts.iter().chain([&self.negative_prompt]);
-        let prompts = prompts.map(|text| ("prompt".to_owned(), text));
+        let prompts = self.prompts.iter().map(|text| ("prompt".to_owned(), text));
+        let negative = [("negative_prompt".to_owned(), &self.negative_prompt)];
         let label = self.label.iter().map(|text| ("label".to_owned(), text));
-        for (field, text) in prompts.chain(models).chain(named).chain(label) {
+        for (field, text) in prompts.chain(negative).chain(models).chain(named).chain(label) {
             // No column of Postgres holds it.
             if text.contains('\0') {
                 return Err(Error::field(field, "a text may not hold the character NUL"));
             }
+        }
+        let prompts = self.prompts.iter().map(|text| ("prompt", text));
+        for (field, text) in prompts.chain([("negative_prompt", &self.negative_prompt)]) {
+            if text.len() > LONGEST_PROMPT {
+                let message = format!("has {} bytes: {LONGEST_PROMPT} are possible", text.len());
+                return Err(Error::field(field, message));
+            }
+        }
+        let lists = [
+            ("prompts", self.prompts.len()),
+            ("models", self.models.len()),
+            ("images", self.inputs.len()),
+        ];
+        for (field, length) in lists {
+            if length > MOST_IMAGES {
+                let message = format!("has {length} entries: {MOST_IMAGES} are possible");
+                return Err(Error::field(field, message));
+            }
+        }
+        if let Some(label) = self.label.as_ref().filter(|label| label.len() > LONGEST_LABEL) {
+            let message = format!("has {} bytes: {LONGEST_LABEL} are possible", label.len());
+            return Err(Error::field("label", message));
         }
         match self.kind {
             Kind::TextToImage if !self.inputs.is_empty() => {
@@ -294,6 +322,11 @@ mod tests {
             (Request { count: 0, ..ask(Kind::Random) }, "count"),
             (Request::new(Kind::Random, vec!["a\0".into()]), "prompt"),
             (Request { models: vec!["\0".into()], ..ask(Kind::Random) }, "models[0]"),
+            (Request { negative_prompt: "\0".into(), ..ask(Kind::Random) }, "negative_prompt"),
+            (Request::new(Kind::Random, vec!["a".repeat(65_537)]), "prompt"),
+            (Request::new(Kind::Random, vec!["a".into(); 1001]), "prompts"),
+            (Request { models: vec!["m".into(); 1001], ..ask(Kind::Random) }, "models"),
+            (Request { label: Some("a".repeat(1025)), ..ask(Kind::Random) }, "label"),
         ] {
             let error = request.check().unwrap_err();
             assert!(

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::Queue;
+use super::{Queue, RiverRow as _};
 use crate::database::transaction;
 use crate::idempotency::{Once, remember};
 use crate::settle::{LOCK, TOUCH, settle};
@@ -62,7 +62,8 @@ impl Queue {
             if !rivers.is_empty() {
                 sqlx::query(TOUCH).bind(job).execute(&mut *tx).await?;
             }
-            for river in rivers.into_iter().flatten() {
+            let rivers: Vec<i64> = rivers.into_iter().flatten().collect();
+            for river in tx.end_waiting(&rivers, now).await? {
                 match self.client.jobs().cancel(river).tx(&mut tx).await {
                     // River's row may have ended and gone before ours.
                     Ok(_) | Err(riverqueue::Error::NotFound(_)) => {}

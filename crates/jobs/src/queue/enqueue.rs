@@ -39,14 +39,19 @@ macro_rules! standing {
 /// Refuses so many more images of an owner where too many wait.
 macro_rules! admit {
     ($tx:expr, $owner:expr, $new:expr, $backlog:expr) => {{
+        let backlog: $crate::queue::Backlog = $backlog;
+        // Nobody asks how much more than the limit waits.
         let (total, each): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM job_images WHERE state = 'queued'), \
-             (SELECT count(*) FROM job_images WHERE state = 'queued' AND owner = $1)",
+            "SELECT (SELECT count(*) FROM \
+             (SELECT 1 FROM job_images WHERE state = 'queued' LIMIT $2) AS all_owners), \
+             (SELECT count(*) FROM \
+             (SELECT 1 FROM job_images WHERE state = 'queued' AND owner = $1 LIMIT $3) AS one)",
         )
         .bind($owner.unwrap_or(uuid::Uuid::nil()))
+        .bind(backlog.total.saturating_add(1))
+        .bind(backlog.each.saturating_add(1))
         .fetch_one(&mut *$tx)
         .await?;
-        let backlog: $crate::queue::Backlog = $backlog;
         // One job may be as large as the whole backlog, and is then alone.
         for (waiting, limit) in [(total, backlog.total), (each, backlog.each)] {
             if waiting > 0 && waiting.saturating_add($new) > limit {

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::enqueue::{Backlog, admit, standing};
 use super::fairness::Standing;
+use super::rows::{BATCH, rows};
+use super::turns::turns;
 use super::{Idempotency, ImageArgs, Queue, REST, RiverRow as _, options, turn};
 use crate::database::transaction;
 use crate::idempotency::{Once, remember};
@@ -53,17 +55,21 @@ impl Queue {
             admit!(tx, asked_by, new, backlog);
             // As new: what failed before has no claim to the turn that it had.
             let standing = standing!(tx, asked_by);
-            for (nth, index) in images.into_iter().enumerate() {
-                let (round, lane) = standing.place(nth);
-                let river = self.client.insert(ImageArgs { job, index })
-                    .opts(options(lane)).tx(&mut tx).await?.id();
-                tx.place(river, turn(round)).await?;
-                let queue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
-                             strikes = 0, struck_step = 0, saved_step = 0, error = NULL, \
-                             finished_at = NULL, worker = NULL, round = $4 \
-                             WHERE job_id = $1 AND idx = $2";
-                sqlx::query(queue).bind(job).bind(index).bind(river).bind(round)
-                    .execute(&mut *tx).await?;
+            let places = turns!(self.client, tx, job, images.into_iter(), standing);
+            for places in places.chunks(BATCH) {
+                let queue = format!(
+                    "WITH places (idx, river, round) AS (VALUES {}) \
+                     UPDATE job_images SET state = 'queued', river_id = places.river, attempt = 0, \
+                     strikes = 0, struck_step = 0, saved_step = 0, error = NULL, \
+                     finished_at = NULL, worker = NULL, round = places.round \
+                     FROM places WHERE job_id = $1 AND job_images.idx = places.idx",
+                    rows("(?, ?, ?)", places.len(), 2)
+                );
+                let mut queue = sqlx::query(sqlx::AssertSqlSafe(queue)).persistent(false).bind(job);
+                for place in places {
+                    queue = queue.bind(place.index).bind(place.river).bind(place.round);
+                }
+                queue.execute(&mut *tx).await?;
             }
             let queue = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE id = $1";
             sqlx::query(queue).bind(job).execute(&mut *tx).await?;
@@ -71,8 +77,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Gives an open image a new place in River, whose row of it has ended or gone.
-    pub(crate) async fn requeue(&self, job: Uuid, index: i32) -> Result<()> {
+    /// Gives an open image a new place in River, whose row of it, `lost`, has ended or gone.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] where it has another place by now; those of the database.
+    pub(crate) async fn requeue(&self, job: Uuid, index: i32, lost: i64) -> Result<()> {
         transaction!(&self.database, tx => {
             sqlx::query(LOCK).bind(job).execute(&mut *tx).await?;
             let state = "SELECT state FROM job_images WHERE job_id = $1 AND idx = $2";
@@ -84,10 +93,10 @@ impl Queue {
             let river = self.client.insert(ImageArgs { job, index })
                 .opts(options(REST)).tx(&mut tx).await?.id();
             let requeue = "UPDATE job_images SET state = 'queued', river_id = $3, attempt = 0, \
-                           worker = NULL WHERE job_id = $1 AND idx = $2 \
+                           worker = NULL WHERE job_id = $1 AND idx = $2 AND river_id = $4 \
                            AND state IN ('queued', 'running') RETURNING round";
             let round: Option<i64> = sqlx::query_scalar(requeue)
-                .bind(job).bind(index).bind(river).fetch_optional(&mut *tx).await?;
+                .bind(job).bind(index).bind(river).bind(lost).fetch_optional(&mut *tx).await?;
             let Some(round) = round else { return Err(Error::Superseded) };
             tx.place(river, turn(round)).await?;
         });

@@ -36,6 +36,9 @@ pub(crate) trait RiverRow {
         images: &[(i32, DateTime<Utc>)],
     ) -> sqlx::Result<Vec<(i32, i64)>>;
 
+    /// Ends those of these jobs that wait: the ids of those that run instead, and must be told.
+    async fn end_waiting(&mut self, ids: &[i64], now: DateTime<Utc>) -> sqlx::Result<Vec<i64>>;
+
     /// The attempt that runs, where one does. The row is locked until the transaction ends.
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>>;
 
@@ -76,6 +79,21 @@ impl RiverRow for Transaction<'_, Sqlite> {
         Ok(made)
     }
 
+    async fn end_waiting(&mut self, ids: &[i64], now: DateTime<Utc>) -> sqlx::Result<Vec<i64>> {
+        let mut running = Vec::new();
+        for ids in ids.chunks(BATCH) {
+            let [end, select] = end_waiting(ids.len());
+            let end = sqlx::query(sqlx::AssertSqlSafe(end)).persistent(false);
+            let end = end.bind(sqlite_time(now));
+            ids.iter().fold(end, |end, id| end.bind(id)).execute(&mut **self).await?;
+            let select = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(select));
+            let select = select.persistent(false);
+            let select = ids.iter().fold(select, |select, id| select.bind(id));
+            running.extend(select.fetch_all(&mut **self).await?);
+        }
+        Ok(running)
+    }
+
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
         // A writing transaction of SQLite holds the whole database.
         let attempt = "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running'";
@@ -107,6 +125,15 @@ fn copy(args: &str, count: usize, returning: &str) -> String {
     )
 }
 
+/// Ends at `$1` those of so many jobs that wait, and finds those that run.
+fn end_waiting(count: usize) -> [String; 2] {
+    let ids = |first| rows("(?)", count, first);
+    let end = "UPDATE river_job SET state = 'cancelled', finalized_at = $1 \
+               WHERE finalized_at IS NULL AND state != 'running' AND id IN";
+    let select = "SELECT id FROM river_job WHERE state = 'running' AND id IN";
+    [format!("{end} (VALUES {})", ids(2)), format!("{select} (VALUES {})", ids(1))]
+}
+
 /// As River writes times on SQLite: to the millisecond, so that texts compare as times do.
 fn sqlite_time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
@@ -136,6 +163,20 @@ impl RiverRow for Transaction<'_, Postgres> {
             made.extend(copy.fetch_all(&mut **self).await?);
         }
         Ok(made)
+    }
+
+    async fn end_waiting(&mut self, ids: &[i64], now: DateTime<Utc>) -> sqlx::Result<Vec<i64>> {
+        let mut running = Vec::new();
+        for ids in ids.chunks(BATCH) {
+            let [end, select] = end_waiting(ids.len());
+            let end = sqlx::query(sqlx::AssertSqlSafe(end)).persistent(false).bind(now);
+            ids.iter().fold(end, |end, id| end.bind(id)).execute(&mut **self).await?;
+            let select = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(select));
+            let select = select.persistent(false);
+            let select = ids.iter().fold(select, |select, id| select.bind(id));
+            running.extend(select.fetch_all(&mut **self).await?);
+        }
+        Ok(running)
     }
 
     async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::strike;
@@ -35,6 +36,8 @@ pub struct Attempt {
     pub(super) queue: Queue,
     pub(super) number: i16,
     pub(super) lease: Uuid,
+    /// Fires when it has come further than any attempt before.
+    pub(super) progressed: CancellationToken,
 }
 
 /// A stored file to be published.
@@ -177,7 +180,13 @@ impl Attempt {
                 .bind(self.lease).bind(step)
                 .execute(pool).await?.rows_affected()
         });
-        if saved == 1 { Ok(()) } else { Err(Error::Superseded) }
+        if saved != 1 {
+            return Err(Error::Superseded);
+        }
+        if step > self.saved_step {
+            self.progressed.cancel();
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Attempt;
@@ -114,6 +115,7 @@ async fn look(queue: &Queue, (river, number): (i64, i16), lease: Uuid) -> Result
             queue: queue.clone(),
             number,
             lease,
+            progressed: CancellationToken::new(),
         }))
     }))
 }

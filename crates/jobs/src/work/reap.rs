@@ -52,10 +52,15 @@ pub(super) async fn mend(queue: &Queue, walk: &mut Walk) -> Result<()> {
         });
         let is_last = (open.len() as i64) < STRIDE;
         *from = open.last().filter(|_| !is_last).map_or(0, |&(_, _, river, _)| river);
-        for (job, index, _, has_place) in open {
-            if !has_place {
-                tracing::warn!(%job, index, "an open image had no place in the queue: it gets one");
-                queue.requeue(job, index).await?;
+        for (job, index, river, has_place) in open {
+            if has_place {
+                continue;
+            }
+            match queue.requeue(job, index, river).await {
+                Ok(()) => tracing::warn!(%job, index, "an open image had no place in the queue"),
+                // Another worker was quicker, or it has ended.
+                Err(Error::Superseded) => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -9,6 +9,7 @@ use riverqueue::{
     Client, Job, MaintenanceConfig, QueueConfig, Retention, RunHandle, WorkContext, WorkError,
     WorkOutcome, Workers,
 };
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -89,7 +90,7 @@ impl Worker {
             database: database.clone(),
             lease: id,
             lost: lost.clone(),
-            alone: tokio::sync::RwLock::new(()),
+            alone: RwLock::new(()),
             choosing: tokio::sync::Mutex::new(()),
         })?;
         let kept = Retention::DeleteAfter(Duration::from_secs(600));
@@ -191,10 +192,35 @@ struct Glue<W> {
     database: Database,
     lease: Uuid,
     lost: CancellationToken,
-    /// Images that were in hand when a worker died are worked alone, so that one that kills its
-    /// worker does not take others with it again.
-    alone: tokio::sync::RwLock<()>,
+    /// Images that were in hand when a worker died are worked alone until they have come further
+    /// than then, so that one that kills its worker does not take others with it again.
+    alone: RwLock<()>,
     choosing: tokio::sync::Mutex<()>,
+}
+
+/// A place among the images in hand.
+enum Place<'a> {
+    WithOthers(RwLockReadGuard<'a, ()>),
+    Alone(RwLockWriteGuard<'a, ()>),
+}
+
+impl Place<'_> {
+    /// Keeps the place while `work` goes on, alone no longer than until it has `progressed`.
+    async fn hold<T>(self, work: impl Future<Output = T>, progressed: CancellationToken) -> T {
+        match self {
+            Self::WithOthers(_place) => work.await,
+            Self::Alone(place) => {
+                tokio::pin!(work);
+                tokio::select! {
+                    biased;
+                    done = &mut work => return done,
+                    () = progressed.cancelled() => {}
+                }
+                let _place = place.downgrade();
+                work.await
+            }
+        }
+    }
 }
 
 /// Tells River to offer the image again.
@@ -217,12 +243,10 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
         // Before the attempt begins: one that waits here is not struck when the worker dies.
         let suspect = attempt::is_suspect(&queue, river).await;
         let suspect = suspect.map_err(|error| cannot_begin(river, &error))?;
-        let (_with_others, _alone);
-        if suspect {
-            _alone = self.alone.write().await;
-        } else {
-            _with_others = self.alone.read().await;
-        }
+        let place = match suspect {
+            true => Place::Alone(self.alone.write().await),
+            false => Place::WithOthers(self.alone.read().await),
+        };
         // One after another: they would choose the same image.
         let choosing = self.choosing.lock().await;
         let begun = begin(&queue, (river, number), self.lease).await;
@@ -230,7 +254,9 @@ impl<W: Work> riverqueue::Worker<ImageArgs> for Glue<W> {
         match begun {
             Ok(Some(attempt)) => {
                 let cancelled = context.cancellation_token().clone();
-                match self.work.work(attempt, cancelled).await {
+                let progressed = attempt.progressed.clone();
+                let work = self.work.work(attempt, cancelled);
+                match place.hold(work, progressed).await {
                     Verdict::Ended => {}
                     // River compares no attempts here either.
                     Verdict::Again => match held(&self.database, self.lease).await {

@@ -16,6 +16,7 @@ on_both!(
     poison_amid_others,
     claimed_but_never_begun,
     stranded,
+    progress_ends_suspicion,
 );
 
 /// Its successor frees what a dead worker held; the dead one's attempt publishes nothing any more.
@@ -133,6 +134,25 @@ async fn poison_amid_others(fresh: &Fresh) {
             hand.next().await.publish().await;
         }
     }
+}
+
+/// An image that has come further than when its worker died holds up no other.
+async fn progress_ends_suspicion(fresh: &Fresh) {
+    let bench = Bench::new(fresh).await;
+    let id = bench.ask(1).await;
+    let mut hand = Hand::start(fresh, 2).await;
+    hand.next().await;
+    hand = Hand::start_blaming(fresh, 2, Some(hand.lease), &[(id, 0)]).await;
+    let suspect = hand.next().await;
+    assert_eq!(suspect.attempt.job, id);
+    let other = bench.ask(1).await;
+    assert!(hand.try_next().is_none(), "it is worked alone");
+    suspect.attempt.saved(3).await.unwrap();
+    let beside = hand.next().await;
+    assert_eq!(beside.attempt.job, other);
+    beside.publish().await;
+    suspect.publish().await;
+    assert_eq!(bench.states(id).await, (State::Succeeded, vec![State::Succeeded]));
 }
 
 /// Images that nobody was computing are not to blame, however often their workers die.

@@ -2,13 +2,13 @@
 
 use diffusion_jobs::queue::{Backlog, Idempotency};
 use diffusion_jobs::work::Verdict;
-use diffusion_jobs::{Error, Priority, State};
+use diffusion_jobs::{Database, Error, Priority, State};
 use uuid::Uuid;
 
 use crate::bench::{Bench, Hand, PLENTY};
 use crate::support::{Fresh, on_both};
 
-on_both!(failed_images_alone, only_what_ended, bounded);
+on_both!(failed_images_alone, only_what_ended, many, bounded);
 
 async fn failed_images_alone(fresh: &Fresh) {
     let bench = Bench::new(fresh).await;
@@ -35,6 +35,40 @@ async fn only_what_ended(fresh: &Fresh) {
     bench.queue.cancel(id).await.unwrap();
     bench.queue.retry(id, None, None, PLENTY).await.unwrap();
     assert_eq!(bench.states(id).await, (State::Queued, vec![State::Queued]));
+}
+
+/// In several statements each, and each of them in its turn.
+async fn many(fresh: &Fresh) {
+    const IMAGES: usize = 1_102;
+    let bench = Bench::new(fresh).await;
+    let mut hand = Hand::start(fresh, 1).await;
+    let id = bench.ask(IMAGES).await;
+    let running = hand.next().await;
+    bench.queue.cancel(id).await.unwrap();
+    running.cancelled.cancelled().await;
+    let in_river = "SELECT CAST(state AS TEXT), count(*) FROM river_job WHERE kind = 'image' \
+                    GROUP BY state ORDER BY 1";
+    let in_river: Vec<(String, i64)> = match &fresh.database {
+        Database::Sqlite(pool) => sqlx::query_as(in_river).fetch_all(pool).await.unwrap(),
+        Database::Postgres(pool) => sqlx::query_as(in_river).fetch_all(pool).await.unwrap(),
+    };
+    assert!(in_river.iter().all(|(state, _)| state == "cancelled" || state == "running"));
+    assert_eq!(in_river.iter().map(|(_, count)| *count).sum::<i64>(), IMAGES as i64);
+    running.end(Verdict::Ended);
+    hand.worker.stop_claiming();
+
+    bench.queue.retry(id, None, None, PLENTY).await.unwrap();
+    assert_eq!(bench.states(id).await, (State::Queued, vec![State::Queued; IMAGES]));
+    let turns = "SELECT idx, round FROM job_images JOIN river_job ON river_job.id = river_id \
+                 WHERE CAST(river_job.state AS TEXT) IN ('available', 'running') \
+                 AND CAST(args ->> 'index' AS INTEGER) = idx ORDER BY round";
+    let turns: Vec<(i32, i64)> = match &fresh.database {
+        Database::Sqlite(pool) => sqlx::query_as(turns).fetch_all(pool).await.unwrap(),
+        Database::Postgres(pool) => sqlx::query_as(turns).fetch_all(pool).await.unwrap(),
+    };
+    let first = turns[0].1;
+    let expected: Vec<_> = (0..IMAGES as i32).map(|n| (n, first + i64::from(n))).collect();
+    assert_eq!(turns, expected);
 }
 
 async fn bounded(fresh: &Fresh) {
