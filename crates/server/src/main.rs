@@ -19,6 +19,7 @@ mod live;
 mod machine;
 mod output;
 mod pace;
+mod places;
 mod plan;
 mod resolve;
 mod runtime;

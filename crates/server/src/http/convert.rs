@@ -2,14 +2,11 @@
 
 use bytes::Bytes;
 use diffusion_engine::images::{Limits, decode, read_text};
-use tokio::sync::Semaphore;
 
 use super::{Problem, Result};
 use crate::encode::{Format, encode};
 use crate::explain::explain;
-
-/// Images that are converted at once: each takes a processor from the models, and memory.
-static PLACES: Semaphore = Semaphore::const_new(2);
+use crate::places::place;
 
 /// An image of ours in a format, with what it says of itself. `quality` is from 0 to 100.
 ///
@@ -31,7 +28,7 @@ pub(crate) async fn convert_bare(png: Bytes, format: Format, quality: u8) -> Res
 }
 
 async fn encoded(png: Bytes, format: Format, quality: u8, with_texts: bool) -> Result<Bytes> {
-    let place = PLACES.acquire().await.map_err(Problem::internal)?;
+    let place = place().await;
     let work = move || {
         let _place = place;
         let texts =

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use diffusion_engine::images::fit;
 use diffusion_engine::{Plan, PromptSyntax, SchedulerKind, TextOptions, Variation};
-use diffusion_jobs::request::{Kind, MOST_IMAGES, Syntax};
+use diffusion_jobs::request::{Kind, MOST_IMAGES, MOST_PROMPTS, Syntax};
 use diffusion_jobs::{Error, Request};
 
 use super::Result;
@@ -45,7 +45,7 @@ pub(super) fn combine(
     let pictures: Vec<Option<&Stored>> =
         if inputs.is_empty() { vec![None] } else { inputs.iter().map(Some).collect() };
     let each = models.len() * request.prompts.len() * pictures.len();
-    few(each.saturating_mul(request.count as usize))?;
+    few(request, each.saturating_mul(request.count as usize))?;
     let mut images = Vec::new();
     for model in models {
         for prompt in &request.prompts {
@@ -66,7 +66,7 @@ pub(super) fn draw(
     inputs: &[Stored],
     seed: u64,
 ) -> Result<Vec<(Found, Drawn)>> {
-    few(inputs.len().saturating_mul(request.count as usize))?;
+    few(request, inputs.len().saturating_mul(request.count as usize))?;
     let mut draws = Draws::new(seed as u32);
     let pictures = (0..request.count).flat_map(|_| inputs);
     pictures
@@ -79,12 +79,21 @@ pub(super) fn draw(
         .collect()
 }
 
-/// Refuses more images than a job may have.
-pub(super) fn few(images: usize) -> Result<()> {
+/// Refuses more images than a job may have, and more text.
+pub(super) fn few(request: &Request, images: usize) -> Result<()> {
     if images > MOST_IMAGES {
         let message =
             format!("{images} images are too many for one job: {MOST_IMAGES} at the most");
         return Err(Error::field("count", message));
+    }
+    let longest = request.prompts.iter().map(String::len).max().unwrap_or_default();
+    let texts = images * (longest + request.negative_prompt.len());
+    if texts > MOST_PROMPTS {
+        let message = format!(
+            "{images} images with prompts of this length hold {texts} bytes of text: \
+             {MOST_PROMPTS} at the most"
+        );
+        return Err(Error::field("prompt", message));
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::images::few;
 use super::{Resolver, Result, aside};
 use crate::dataset::{self, Picture};
+use crate::places::place;
 use crate::plan::StoredMask;
 
 /// A picture to start from, stored.
@@ -88,7 +89,7 @@ impl Resolver {
             }
             let (rows, pictures) = (self.database.images().all().await?, self.pictures.clone());
             let rows = aside(move || dataset::images_at_hand(rows, &pictures)).await?;
-            few(rows.len().saturating_mul(request.count as usize))?;
+            few(request, rows.len().saturating_mul(request.count as usize))?;
             let stored = rows.into_iter().map(async |(row, picture)| {
                 let stored = self.read(picture, &row.path, &row.name).await;
                 // One that cannot be read costs only itself: it is no longer available.
@@ -107,6 +108,12 @@ impl Resolver {
             }
             return Ok(inputs);
         }
+        // Before they are looked for.
+        let mut images = request.inputs.len().saturating_mul(request.count as usize);
+        if request.kind != Kind::Random {
+            images = images.saturating_mul(request.models.len().max(1) * request.prompts.len());
+        }
+        few(request, images)?;
         let mut inputs = Vec::new();
         for (i, input) in request.inputs.iter().enumerate() {
             inputs.push(self.one(input, &format!("images[{i}]")).await?);
@@ -146,7 +153,12 @@ impl Resolver {
     pub(super) async fn mask(&self, mask: &Mask) -> Result<(StoredMask, RgbImage)> {
         let stored = self.one(&mask.picture, "mask").await?;
         let encoded = self.artifacts.get(FileKind::Input, &stored.sha256).await?;
-        let decoded = aside(move || decode_mask(&encoded, &Limits::default())).await?;
+        let place = place().await;
+        let decoded = aside(move || {
+            let _place = place;
+            decode_mask(&encoded, &Limits::default())
+        });
+        let decoded = decoded.await?;
         let decoded = decoded.map_err(|error| Error::field("mask", error.to_string()))?;
         Ok((StoredMask { picture: stored.sha256, inpaint: mask.inpaint }, decoded))
     }
@@ -175,8 +187,11 @@ impl Resolver {
     /// Decodes a picture once, and stores it as it came.
     async fn store(&self, bytes: Bytes, path: Option<String>, name: &str) -> Result<Stored> {
         let encoded = bytes.clone();
-        let decoded =
-            aside(move || decode(&encoded, &Limits::default()).map(|picture| picture.dimensions()));
+        let place = place().await;
+        let decoded = aside(move || {
+            let _place = place;
+            decode(&encoded, &Limits::default()).map(|picture| picture.dimensions())
+        });
         let size = match decoded.await {
             Ok(Ok(size)) => size,
             Ok(Err(error)) => return Err(Error::Invalid(error.to_string())),

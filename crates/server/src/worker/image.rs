@@ -15,6 +15,7 @@ use diffusion_jobs::artifacts::Kind;
 use diffusion_jobs::work::{Attempt, Published, Verdict, Work};
 use diffusion_jobs::{Artifacts, Error};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, field};
 
 use super::in_hand::InHand;
 use super::link::{DeviceEvent, FromWorker};
@@ -65,6 +66,19 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Work for Images {
     async fn work(&self, attempt: Attempt, cancelled: CancellationToken) -> Verdict {
+        let Attempt { job, index, age: turn, .. } = attempt;
+        let span = tracing::info_span!("image", %job, index, turn, model = field::Empty);
+        self.carry(attempt, cancelled).instrument(span).await
+    }
+}
+
+fn id(attempt: &Attempt) -> TaskId {
+    TaskId { job: attempt.job, index: attempt.index.unsigned_abs() }
+}
+
+impl Images {
+    /// Carries an attempt to its end.
+    async fn carry(&self, attempt: Attempt, cancelled: CancellationToken) -> Verdict {
         let job = attempt.job;
         let held = self.in_hand.take(job);
         self.outbox.send(FromWorker::Changed(job));
@@ -101,16 +115,11 @@ impl Work for Images {
         self.outbox.send(FromWorker::Ended { job, index: attempt.index });
         verdict
     }
-}
 
-fn id(attempt: &Attempt) -> TaskId {
-    TaskId { job: attempt.job, index: attempt.index.unsigned_abs() }
-}
-
-impl Images {
     async fn make(&self, attempt: &Attempt) -> Result<Verdict, Bad> {
         let plan: ImagePlan = serde_json::from_value(attempt.plan.clone())
             .map_err(|error| Bad::Permanent(format!("stored plan: {error}")))?;
+        tracing::Span::current().record("model", plan.model.as_str());
         let preparing = self.watcher.blame.beside(id(attempt));
         reach("begin", &plan.plan.prompt);
         let source = source(&plan, self.models_dir.clone()).await?;
@@ -134,7 +143,8 @@ impl Images {
             previews: true,
         });
         drop(preparing);
-        self.follow(attempt, &plan, source, events).await
+        let follow = self.follow(attempt, &plan, source, events);
+        follow.instrument(tracing::info_span!("compute")).await
     }
 
     /// Does something with the picture that an image is drawn on. It is made each time that it is
@@ -196,7 +206,8 @@ impl Images {
                     }
                 }
                 Event::Finished(Outcome::Image { image, seconds }) => {
-                    return self.publish(attempt, plan, source, image, seconds).await;
+                    let publish = self.publish(attempt, plan, source, image, seconds);
+                    return publish.instrument(tracing::info_span!("publish")).await;
                 }
                 Event::Finished(Outcome::Failed(Failure { kind, message })) => {
                     return Err(match kind {

@@ -215,6 +215,20 @@ fn models_are_found_by_name_in_a_folder_of_models() {
 }
 
 #[test]
+fn every_scheduler_is_named_wherever_one_is_chosen() {
+    let help = Place::new().execute(&["generate", "--help"]).succeeded().stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = include_str!("../../src/http/page/index.html");
+    for kind in diffusion_engine::SchedulerKind::ALL {
+        assert!(
+            help.contains(&format!(" {kind}, ")) || help.contains(&format!(" {kind} ")),
+            "{kind}"
+        );
+        assert!(page.contains(&format!("<option>{kind}</option>")), "{kind}");
+    }
+}
+
+#[test]
 fn a_prompt_that_is_cut_off_is_told_once() {
     let place = Place::new();
     let prompt = "very ".repeat(100) + "last";
@@ -223,7 +237,8 @@ fn a_prompt_that_is_cut_off_is_told_once() {
     let outcome = place.execute(&[&args[..], &["--count", "2", "-o", "cat.png"]].concat());
     let outcome = outcome.succeeded();
     assert_eq!(outcome.stderr.matches("warning: ").count(), 1, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("last"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("cut off: \"very very"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("very …\""), "long parts are shortened: {}", outcome.stderr);
 }
 
 #[test]

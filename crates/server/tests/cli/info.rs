@@ -159,7 +159,7 @@ fn all_that_a_mask_was_used_with_is_taken_over_unless_it_is_given() {
 fn files_of_other_programs_are_followed_as_far_as_they_can_be() {
     let place = Place::new();
     let text = "a cat\nNegative prompt: rain\nSteps: 3, Sampler: DPM++ SDE, CFG scale: 4, Seed: 9, \
-                Size: 32x64, Model: dreamy, Denoising strength: 0.5, Hires upscale: 2";
+                Size: 32x64, Model: dreamy, Denoising strength: 0.5, Face restoration: GFPGAN";
     let image = encode_png(&RgbImage::new(8, 8), &[("parameters", text)]).unwrap();
     std::fs::write(place.path("theirs.png"), image).unwrap();
     let model = tiny("tiny-sd1");
@@ -167,7 +167,7 @@ fn files_of_other_programs_are_followed_as_far_as_they_can_be() {
         place.execute(&["generate", "--model", &model, "--from", "theirs.png", "-o", "ours.png"]);
     let outcome = outcome.succeeded();
     for words in
-        ["\"dreamy\"", "\"DPM++ SDE\"", "drawn from a picture", "not followed: Hires upscale"]
+        ["\"dreamy\"", "\"DPM++ SDE\"", "drawn from a picture", "not followed: Face restoration"]
     {
         assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
     }
@@ -178,6 +178,16 @@ fn files_of_other_programs_are_followed_as_far_as_they_can_be() {
         assert_eq!(read[field].as_f64(), Some(f64::from(value)), "{field}");
     }
     assert_eq!((&read["negative_prompt"], &read["strength"]), (&"rain".into(), &Value::Null));
+
+    // Of an enlargement, the strength is that of its second pass.
+    let text =
+        "a cat\nSteps: 3, Sampler: Euler, Size: 32x64, Denoising strength: 0.5, Hires upscale: 2";
+    let image = encode_png(&RgbImage::new(8, 8), &[("parameters", text)]).unwrap();
+    std::fs::write(place.path("larger.png"), image).unwrap();
+    let args = ["generate", "--model", &model, "--from", "larger.png", "-o", "plain.png"];
+    let outcome = place.execute(&args).succeeded();
+    assert!(!outcome.stderr.contains("drawn from a picture"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("not followed: Hires upscale"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -8,6 +8,7 @@ import { add, loadRecent, more } from "./recent.js";
 import { forget, left, say, stop, watch } from "./stage.js";
 
 const actions = {
+  attempt,
   use: (plan) => useSettings({ ...plan, ...plan.text, origin: "diffusion-server" }),
   start: async (image) => {
     const answer = await call(image.url);
@@ -82,9 +83,7 @@ $("ask").addEventListener("submit", (event) => {
   }
 });
 
-function ended(job) {
-  if (job.state === "succeeded") add(job, actions);
-}
+const ended = (job) => add(job, actions);
 
 $("prompt").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || !$("stop").hidden) return;

@@ -9,6 +9,12 @@ const PAGE = 24;
 const AT_ONCE = 6;
 let next = null;
 
+/** What a picture is called. */
+const called = (image) => image.prompt || "A picture without a prompt";
+
+/** The pictures of a job that are there, whatever became of the others. */
+const made = (job) => job.images.filter((image) => image.url);
+
 /** Lists the newest, in place of what is listed. */
 export async function loadRecent(actions) {
   $("recent").replaceChildren();
@@ -19,9 +25,9 @@ export async function loadRecent(actions) {
 /** Lists the page behind what is listed. */
 export async function more(actions) {
   const cursor = next ? `&cursor=${next}` : "";
-  const page = await get(`/api/v1/jobs?state=succeeded&limit=${PAGE}${cursor}`);
+  const page = await get(`/api/v1/jobs?limit=${PAGE}${cursor}`);
   next = page.next;
-  const tiles = page.jobs.flatMap((job) => job.images.map((image) => tile(job, image, actions)));
+  const tiles = page.jobs.flatMap((job) => made(job).map((image) => tile(job, image, actions)));
   $("recent").append(...tiles.map(({ item }) => item));
   $("older").hidden = next === null;
   $("none").hidden = $("recent").children.length > 0;
@@ -30,9 +36,9 @@ export async function more(actions) {
 
 /** Puts a job that has just ended before the others. */
 export async function add(job, actions) {
-  const tiles = job.images.map((image) => tile(job, image, actions));
+  const tiles = made(job).map((image) => tile(job, image, actions));
   $("recent").prepend(...tiles.map(({ item }) => item));
-  $("none").hidden = true;
+  $("none").hidden = $("recent").children.length > 0;
   await load(tiles);
 }
 
@@ -49,23 +55,24 @@ async function load(tiles) {
 
 function tile(job, image, actions) {
   const picture = new Image();
-  picture.alt = image.prompt;
+  picture.alt = called(image);
   for (const event of ["load", "error"]) picture.addEventListener(event, () => release(picture));
   const button = document.createElement("button");
   button.type = "button";
   button.append(picture);
-  button.addEventListener("click", () => open(job, image, actions));
+  button.addEventListener("click", () => actions.attempt(() => open(job, image, actions)));
   const item = document.createElement("li");
   item.append(button);
   return { item, picture, path: `${image.url}?format=webp&quality=75` };
 }
 
+/** Shows one with how it was made. */
 async function open(job, image, actions) {
   const { images } = await get(`/api/v1/jobs/${job.id}/plan`);
   const plan = images[image.index];
-  $("shown-title").textContent = image.prompt;
+  $("shown-title").textContent = called(image);
   await show($("shown-picture"), image.url);
-  $("shown-picture").alt = image.prompt;
+  $("shown-picture").alt = called(image);
   const lines = [
     ["Not", plan.negative_prompt],
     ["Model", plan.model],
@@ -90,7 +97,7 @@ async function open(job, image, actions) {
   saveLinks($("shown-save"), image);
   const dialog = $("shown");
   $("shown-use").onclick = () => { dialog.close(); actions.use(plan); };
-  $("shown-start").onclick = () => { dialog.close(); actions.start(image); };
+  $("shown-start").onclick = () => { dialog.close(); actions.attempt(() => actions.start(image)); };
   dialog.showModal();
   dialog.scrollTop = 0;
 }

@@ -108,7 +108,7 @@ async function end(job) {
   }
   await show(picture, image.url);
   await picture.decode().catch(() => {});
-  picture.alt = image.prompt;
+  picture.alt = image.prompt || "A picture without a prompt";
   picture.classList.remove("forming");
   picture.hidden = false;
   $("empty").hidden = true;

@@ -66,11 +66,15 @@ impl Checkpoint {
 /// What checkpoints of one file end with.
 const ENDINGS: [&str; 3] = [".safetensors", ".ckpt", ".pt"];
 
-/// The one that a client means.
+/// The one that a client means. A title that it kept from before its weights changed means it still.
 pub(super) fn find<'a>(all: &'a [Checkpoint], name: &str) -> Option<&'a Checkpoint> {
     let name = name.trim();
+    let without_hash = || {
+        let (name, hash) = name.strip_suffix(']')?.rsplit_once(" [")?;
+        hash.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(name)
+    };
     let bare = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
-    [Some(name), bare]
+    [Some(name), bare, without_hash()]
         .into_iter()
         .flatten()
         .find_map(|name| all.iter().find(|checkpoint| checkpoint.is_called(name)))
@@ -107,6 +111,7 @@ pub(super) async fn all(state: &AppState) -> Result<Vec<Checkpoint>> {
             }
         }
         all.retain(|(_, known)| usable(known).is_ok());
+        all.sort_by_key(|(_, known)| !known.is_default());
         let checkpoint = |(name, known): (String, Known)| {
             let hash = fingerprints.of(&known.source).ok();
             Checkpoint::new(name, &known, hash)
@@ -160,14 +165,21 @@ mod tests {
             checkpoint("dogs", "4567", "C:\\models\\dogs.ckpt"),
         ];
         let named = |name: &str| find(&all, name).map(|found| &*found.model_name);
-        for name in
-            ["cats", "cats [0123]", "0123", "01230123", "/models/cats-v1", "cats-v1", "cats.ckpt"]
-        {
+        for name in [
+            "cats",
+            "cats [0123]",
+            "cats [89ab]",
+            "0123",
+            "01230123",
+            "/models/cats-v1",
+            "cats-v1",
+            "cats.ckpt",
+        ] {
             assert_eq!(named(name), Some("cats"), "{name}");
         }
         assert_eq!(named(" dogs.ckpt "), Some("dogs"));
         assert_eq!(named("dogs.safetensors"), Some("dogs"));
-        for name in ["", "cat", "[0123]", ".safetensors"] {
+        for name in ["", "cat", "[0123]", ".safetensors", "cat [0123]", "cats [new]"] {
             assert_eq!(named(name), None, "{name}");
         }
     }

@@ -93,7 +93,8 @@ pub(super) async fn files(state: &AppState, owner: Option<Uuid>, asked: &Asked) 
 /// Options as they are kept, checked: the model by its name, what is no option left out.
 async fn checked(state: &AppState, mut set: Map<String, Value>) -> Result<Map<String, Value>> {
     set.remove(CHECKPOINT_HASH);
-    set.retain(|_, value| !value.is_null());
+    // An empty name means whatever model is chosen.
+    set.retain(|name, value| !value.is_null() && (name != CHECKPOINT || *value != ""));
     for (name, value) in &set {
         check(name, value)?;
     }

@@ -86,6 +86,8 @@ fn values(info: Info) -> Map<String, Value> {
         ("latent nothing", json!(3)),
     ];
     let variation = info.variation;
+    // What a text with settings does not say of these is as the web UI leaves it unsaid.
+    let unsaid = |value: Value| (!info.parameters.is_empty()).then_some(value);
     let told = [
         ("prompt", info.prompt.clone().map(Value::from)),
         ("negative_prompt", info.negative_prompt.clone().map(Value::from)),
@@ -107,17 +109,19 @@ fn values(info: Info) -> Map<String, Value> {
                 .or(get("Hires resize"))
                 .map(|_| true.into()),
         ),
-        ("inpainting_fill", choice("Masked content", &fill)),
+        ("inpainting_fill", choice("Masked content", &fill).or_else(|| unsaid(json!(1)))),
         (
             "inpainting_mask_invert",
-            choice("Mask mode", &[("Inpaint not masked", json!(1)), ("Inpaint masked", json!(0))]),
+            choice("Mask mode", &[("Inpaint not masked", json!(1)), ("Inpaint masked", json!(0))])
+                .or_else(|| unsaid(json!(0))),
         ),
         (
             "inpaint_full_res",
             choice(
                 "Inpaint area",
                 &[("Only masked", json!(true)), ("Whole picture", json!(false))],
-            ),
+            )
+            .or_else(|| unsaid(json!(false))),
         ),
     ];
     fields.extend(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -132,7 +136,8 @@ fn options(info: &Info) -> Map<String, Value> {
     }
     let model = info.model.clone().or(info.model_hash.clone());
     options.extend(model.map(|model| (CHECKPOINT.to_owned(), model.into())));
-    options.extend(info.clip_skip.map(|layer| (CLIP_SKIP.to_owned(), layer.into())));
+    let layer = info.clip_skip.or((!info.parameters.is_empty()).then_some(1));
+    options.extend(layer.map(|layer| (CLIP_SKIP.to_owned(), layer.into())));
     options
 }
 
@@ -179,6 +184,8 @@ mod tests {
             ("subseed_strength", json!(0.5)),
             ("mask_blur", json!(3.0)),
             ("inpainting_fill", json!(2)),
+            ("inpaint_full_res", json!(false)),
+            ("inpainting_mask_invert", json!(0)),
             ("enable_hr", json!(true)),
             (
                 "override_settings",
@@ -191,6 +198,19 @@ mod tests {
             assert_eq!(fields[name], value, "{name}");
         }
         assert!(!fields.contains_key("tiling"));
+    }
+
+    #[test]
+    fn what_goes_without_saying_is_meant() {
+        let mut fields = Map::new();
+        stand_in(&mut fields, "a cat\nSteps: 20, Sampler: Euler, Seed: 9, Size: 64x96");
+        assert_eq!(fields["inpainting_fill"], 1);
+        assert_eq!(fields["override_settings"], json!({CLIP_SKIP: 1}));
+        // Words alone say nothing of it.
+        let mut fields = Map::new();
+        stand_in(&mut fields, "a cat");
+        assert!(!fields.contains_key("inpainting_fill"));
+        assert_eq!(fields["override_settings"], json!({}));
     }
 
     proptest! {

@@ -101,7 +101,8 @@ fn each_prompt_with_each_model_as_often_as_asked() {
     assert_eq!(each(&job, "sha256")[..4], each(&job, "sha256")[4..]);
 
     // Each is as if made alone.
-    let alone = made(&server, &small(json!({"prompt": "a dog", "seed": 8})));
+    let alone = json!({"prompt": "a dog", "seed": 8, "model": model["name"]});
+    let alone = made(&server, &small(alone));
     assert_eq!(alone["images"][0]["sha256"], job["images"][3]["sha256"]);
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{follow, made, path, small, submitted};
+use super::{Event, follow, made, path, small, submitted};
 use crate::support::Server;
 
 #[test]
@@ -27,6 +27,30 @@ fn a_job_is_followed_to_its_end() {
         .collect();
     assert!(done.len() >= 2 && done.is_sorted_by(|a, b| a < b), "{done:?}");
     assert!(events.iter().all(|event| event.name == "job" || event.id.is_none()));
+}
+
+#[test]
+fn between_the_first_and_the_last_event_only_changed_images_are_sent() {
+    let server = Server::start(&[]);
+    let job = submitted(&server, &small(json!({"steps": 40, "count": 12})));
+    let events = follow(&server, &job, &[]);
+    let jobs: Vec<_> = events.iter().filter(|event| event.name == "job").collect();
+    let [first, between @ .., last] = &jobs[..] else { panic!("{events:?}") };
+    let images = |event: &Event| event.data["images"].as_array().unwrap().clone();
+    assert_eq!((images(first).len(), images(last).len()), (12, 12));
+    assert_eq!(last.data, server.get(&path(&job)).json());
+    let mut states: Vec<_> = images(first).iter().map(|image| image["state"].clone()).collect();
+    for event in between {
+        for image in images(event) {
+            let told = &mut states[image["index"].as_u64().unwrap() as usize];
+            assert_ne!(*told, image["state"], "{image}");
+            *told = image["state"].clone();
+        }
+        let count = |state| states.iter().filter(|told| *told == state).count();
+        for state in ["queued", "running", "succeeded"] {
+            assert_eq!(event.data["counts"][state], count(state), "{state} of {event:?}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn what_cannot_be_done_is_named() {
     for (more, status, named) in [
         (json!({"sampler_name": "DPM adaptive"}), 400, "Sampler not found"),
         (json!({"sampler_index": "none such"}), 400, "Sampler not found"),
-        (json!({"sampler_name": "Euler", "scheduler": "Karras"}), 400, "Karras"),
+        (json!({"sampler_name": "Euler a", "scheduler": "Karras"}), 400, "Karras"),
         (json!({"enable_hr": true}), 422, "enable_hr"),
         (json!({"refiner_checkpoint": "a refiner"}), 422, "refiner_checkpoint"),
         (json!({"restore_faces": true, "tiling": true}), 422, "tiling"),
@@ -30,7 +30,7 @@ fn what_cannot_be_done_is_named() {
         (json!({"override_settings": {"sigma_max": 9}}), 422, "sigma_max"),
         (json!({"override_settings": {"none such": 9}}), 422, "none such"),
         (json!({"infotext": "a\nSteps: 2, Seed: 1, Schedule rho: 5"}), 422, "rho"),
-        (json!({"sampler_name": "DPM++ 2M SDE"}), 400, "Exponential"),
+        (json!({"sampler_name": "DPM++ 2M SDE Beta"}), 400, "Exponential"),
         (json!({"steps": -1}), 422, "steps: -1"),
         (json!({"height": 1_000_000_001}), 422, "height: 1000000001"),
         (json!({"steps": 0}), 422, "steps"),

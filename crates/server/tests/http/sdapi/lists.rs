@@ -17,17 +17,13 @@ fn every_sampler_that_is_listed_is_taken() {
     for item in samplers.as_array().unwrap() {
         assert!(item["aliases"].is_array() && item["options"].is_object(), "{item}");
         // With each of the schedules that it says, and with no other.
-        let schedules = item["options"]["schedulers"].as_str().unwrap();
-        let first = schedules.split(", ").next();
-        let body = small(json!({
-            "sampler_name": item["name"], "scheduler": first, "steps": 3, "send_images": false
-        }));
-        let answer = made(&server, "txt2img", &body);
-        assert_eq!(super::info(&answer)["sampler_name"], item["name"]);
-        if !schedules.contains("automatic") {
-            let bare = small(json!({"sampler_name": item["name"]}));
-            let detail = refusal(&server.post(&route("txt2img"), &bare), 400);
-            assert!(detail.contains("Exponential"), "{detail}");
+        for schedule in item["options"]["schedulers"].as_str().unwrap().split(", ") {
+            let body = small(json!({
+                "sampler_name": item["name"], "scheduler": schedule, "steps": 3,
+                "send_images": false
+            }));
+            let answer = made(&server, "txt2img", &body);
+            assert_eq!(super::info(&answer)["sampler_name"], item["name"]);
         }
     }
     let schedulers = server.get(&route("schedulers")).json();

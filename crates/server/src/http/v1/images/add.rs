@@ -12,6 +12,7 @@ use diffusion_jobs::artifacts::sha256;
 use diffusion_jobs::images::{DEFAULT_OWNER, Image};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::{aside, refuse, view};
@@ -22,6 +23,7 @@ use crate::http::error::Details;
 use crate::http::extract::Json;
 use crate::http::once::{self, Inserted, Making};
 use crate::http::{AppState, Problem, Problems, Result};
+use crate::places::place;
 
 /// An image whose file is there already
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -113,6 +115,12 @@ pub(in crate::http) async fn add(
     if let Some(answer) = making.before(&state).await? {
         return Ok(answer);
     }
+    // To its end, whether or not its client waits: a file that is kept has its row.
+    let done = tokio::spawn(insert(state, asked, making).in_current_span());
+    done.await.map_err(Problem::internal)?
+}
+
+async fn insert(state: AppState, asked: Asked, making: Making) -> Result<Response> {
     let (image, kept) = match asked {
         Asked::AtPath(add) => (at_path(&state, add).await?, None),
         Asked::Upload(form) => {
@@ -120,17 +128,20 @@ pub(in crate::http) async fn add(
             (image, Some(file))
         }
     };
-    let body = view(&state, image.clone()).await?;
-    let body = serde_json::to_string(&body).map_err(Problem::internal)?;
-    let id = image.id;
-    let inserted = making.insert(state.database.images(), image, id, body).await;
-    let is_unused = !matches!(inserted, Inserted::New(_));
+    let inserted = async {
+        let body = view(&state, image.clone()).await?;
+        let body = serde_json::to_string(&body).map_err(Problem::internal)?;
+        let id = image.id;
+        Ok::<_, Problem>(making.insert(state.database.images(), image, id, body).await)
+    };
+    let inserted = inserted.await;
+    let is_unused = !matches!(inserted, Ok(Inserted::New(_)));
     if let Some(file) = kept.filter(|_| is_unused)
         && let Err(error) = tokio::fs::remove_file(&file).await
     {
         tracing::warn!(%error, file = %file.display(), "an image without a row stays");
     }
-    inserted.answer()
+    inserted?.answer()
 }
 
 /// Where the images are.
@@ -150,7 +161,9 @@ async fn at_path(state: &AppState, add: AddImage) -> Result<Image> {
     image.description = add.description;
     image.meta = add.meta;
     let pictures = Pictures::new(&state.config.storage);
+    let place = place().await;
     aside(move || {
+        let _place = place;
         let picture = pictures.find(&add.path).map_err(|why| refuse("path", why))?;
         let Picture::File(file) = picture else { return Ok(()) };
         dataset::read_image(&file).map(drop).map_err(|why| refuse("path", format!("{why:#}")))
@@ -186,7 +199,9 @@ async fn upload(state: &AppState, form: Form) -> Result<(Image, PathBuf)> {
     image.meta = form.meta;
     let folder = Pictures::new(&state.config.storage).own().to_owned();
     let into = folder.clone();
+    let place = place().await;
     image.path = aside(move || {
+        let _place = place;
         dataset::check(&bytes).map_err(|why| refuse("file", why))?;
         dataset::store(&into, &file_name, &bytes)
             .map_err(|why| Problem::internal(format!("{why:#}")))

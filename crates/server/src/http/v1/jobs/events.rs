@@ -1,10 +1,12 @@
 //! A job as a stream of server-sent events.
 //!
-//! Each `job` event is the whole job, under the version of its record as id: whoever has missed
-//! some is brought up to date by the next, so nothing is kept for listeners, however many there
-//! are and however slow. `progress` and `preview` have no id: they are never sent again.
+//! The first `job` event of a connection is the whole job, and so is the last: whoever has missed
+//! some is brought up to date, so nothing is kept for listeners, however many there are and however
+//! slow. Those between leave out the images that stand where they stood: a job of a thousand
+//! images changes two thousand times. The id is the version of the record. `progress` and
+//! `preview` have no id: they are never sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ use crate::live::View;
 
 /// How often a listener is told, at the most.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How much longer than a look at the record takes a listener rests after it, at the least.
+const REST: u32 = 4;
 
 /// How far the images of a job are.
 #[derive(Debug, Serialize)]
@@ -62,16 +67,18 @@ pub(in crate::http) struct Message {
     event: String,
     /// Of a `job`: what `Last-Event-ID` takes
     id: Option<String>,
-    /// JSON: a `Job`; `{"images": [{index, done, total, seconds}]}`; `{"index", "png"}` in base64
+    /// JSON: a `Job`, between the first and the last with those images alone whose state is another
+    /// than before; `{"images": [{index, done, total, seconds}]}`; `{"index", "png"}` in base64
     data: String,
 }
 
 /// Follow a job
 ///
-/// Server-sent events: `job` with the whole job whenever its record changes, `progress` with the
+/// Server-sent events: `job` with the job whenever its record changes, `progress` with the
 /// evaluations done of each image in flight, `preview` with an unfinished image (`{index, png}`, in
-/// base64). The stream ends when the job has ended. `Last-Event-ID` leaves out what is known; 204
-/// tells a browser that comes back that there will be no more.
+/// base64). The first and the last `job` are whole; those between have in `images` only those whose
+/// state has changed. The stream ends when the job has ended. `Last-Event-ID` leaves out what is
+/// known; 204 tells a browser that comes back that there will be no more.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs/{id}/events",
@@ -107,7 +114,9 @@ pub(in crate::http) async fn events(
         id,
         news,
         version: last,
+        states: HashMap::new(),
         done: BTreeMap::new(),
+        pause: PAUSE,
         waiting: Vec::new(),
         told: None,
         looked: None,
@@ -128,8 +137,11 @@ struct Listener {
     news: watch::Receiver<View>,
     /// The version of the record that was told last.
     version: Option<i64>,
+    /// The states that were told of each image.
+    states: HashMap<i32, diffusion_jobs::State>,
     /// What was told of each image: evaluations, and where its preview lies.
     done: BTreeMap<i32, (usize, usize)>,
+    pause: Duration,
     waiting: Vec<Event>,
     told: Option<Instant>,
     /// When the record was looked at, and after which of its changes.
@@ -148,14 +160,19 @@ impl Listener {
                 return None;
             }
             if let Some(told) = self.told {
-                sleep_until(told + PAUSE).await;
+                tokio::select! {
+                    () = sleep_until(told + self.pause) => {}
+                    () = self.state.stopping.cancelled() => return None,
+                }
                 tokio::select! {
                     _ = timeout(LOOK, self.news.changed()) => {}
                     () = self.state.stopping.cancelled() => return None,
                 }
             }
-            self.told = Some(Instant::now());
+            let now = Instant::now();
+            self.told = Some(now);
             self.look().await;
+            self.pause = (now.elapsed() * REST).clamp(PAUSE, LOOK);
         }
     }
 
@@ -184,8 +201,12 @@ impl Listener {
         let is_final = job.state.is_final();
         let version = job.version;
         if self.version != Some(version) {
-            let Ok(whole) = JobView::load(&self.state, job).await else { return };
-            let event = Event::default().event("job").id(version.to_string()).json_data(&whole);
+            let loaded = match is_final {
+                true => JobView::load(&self.state, job).await,
+                false => JobView::load_changes(&self.state, job, &mut self.states).await,
+            };
+            let Ok(job) = loaded else { return };
+            let event = Event::default().event("job").id(version.to_string()).json_data(&job);
             events.extend(event.ok());
         }
         self.version = Some(version);

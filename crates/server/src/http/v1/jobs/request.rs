@@ -112,8 +112,9 @@ pub(in crate::http) struct NewJob {
     #[serde(default)]
     #[schema(default = 7.5)]
     guidance: Option<f64>,
-    /// euler, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde, pndm, lms, heun, unipc or lcm;
-    /// the model's own if none, for a random job euler
+    /// euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-exponential,
+    /// dpmpp-2m-sde, dpmpp-2m-sde-karras, dpmpp-2m-sde-exponential, pndm, lms, lms-karras, heun,
+    /// heun-karras, unipc or lcm; the model's own if none, for a random job euler
     #[serde(default)]
     #[schema(example = "dpmpp-2m-karras")]
     scheduler: Option<String>,

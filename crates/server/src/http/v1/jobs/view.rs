@@ -197,6 +197,28 @@ impl JobView {
         Self::new(state, job, images, counts)
     }
 
+    /// A job as it is now, of its images those alone that stand elsewhere than was `told`, which is
+    /// brought up to date.
+    ///
+    /// # Errors
+    /// The database; a stored plan that cannot be read.
+    pub(super) async fn load_changes(
+        state: &AppState,
+        job: Job,
+        told: &mut HashMap<i32, State>,
+    ) -> Result<Self> {
+        let states = state.database.image_states(job.id).await?;
+        let changed = states.iter().filter(|(index, state)| told.get(index) != Some(state));
+        let changed: Vec<i32> = changed.map(|(index, _)| *index).collect();
+        let images = state.database.some_images(job.id, &changed).await?;
+        told.extend(states);
+        // One may have gone on since.
+        told.extend(images.iter().map(|image| (image.idx, image.state)));
+        let mut counts = Counts::default();
+        told.values().for_each(|state| counts.add(*state, 1));
+        Self::new(state, job, images, counts)
+    }
+
     /// Jobs with their first images, as they are now.
     ///
     /// # Errors
