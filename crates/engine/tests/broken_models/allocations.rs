@@ -1,43 +1,54 @@
 //! Counts what this process allocates, so that tests can bound it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tracking_allocator::{AllocationGroupId, AllocationRegistry, AllocationTracker, Allocator};
+
+#[global_allocator]
+static ALLOCATOR: Allocator<System> = Allocator::system();
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-struct Counting;
+struct Largest;
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: everything is left to the system's allocator.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+impl AllocationTracker for Largest {
+    fn allocated(&self, _: usize, size: usize, _: usize, _: AllocationGroupId) {
         LARGEST.fetch_max(size, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    fn deallocated(
+        &self,
+        _: usize,
+        _: usize,
+        _: usize,
+        _: AllocationGroupId,
+        _: AllocationGroupId,
+    ) {
     }
 }
 
-/// Bytes of the largest single allocation of this process so far, by whichever test.
+/// Begins to count, unless that was done.
+pub(crate) fn count() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        AllocationRegistry::set_global_tracker(Largest).unwrap();
+        AllocationRegistry::enable_tracking();
+    });
+}
+
+/// Bytes of the largest single allocation since [`count`], by whichever test.
 pub(crate) fn largest() -> usize {
     LARGEST.load(Ordering::Relaxed)
+}
+
+#[test]
+fn an_allocation_is_counted_on_every_thread() {
+    count();
+    // Less than what the tests of models allow.
+    const BYTES: usize = (8 << 20) + 3;
+    let thread = std::thread::spawn(|| std::hint::black_box(vec![1_u8; BYTES]).len());
+    assert_eq!(thread.join().unwrap(), BYTES);
+    assert!(largest() >= BYTES);
 }

@@ -67,6 +67,7 @@ impl Broken {
 
     /// Opens the model.
     pub(crate) fn open(&self) -> Result<Model> {
+        allocations::count();
         let opened = Model::open(&RUNTIME, &self.source());
         let largest = allocations::largest();
         assert!(largest <= MOST_BYTES, "an allocation of {largest} bytes");

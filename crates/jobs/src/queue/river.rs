@@ -53,75 +53,100 @@ pub(crate) fn turn(round: i64) -> DateTime<Utc> {
     TimeDelta::try_milliseconds(round).and_then(|d| START.checked_add_signed(d)).unwrap_or(START)
 }
 
-impl RiverRow for Transaction<'_, Sqlite> {
-    async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()> {
-        let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
-        place.bind(sqlite_time(turn)).bind(id).execute(&mut **self).await?;
-        Ok(())
-    }
-
-    async fn copy(
-        &mut self,
-        id: i64,
-        images: &[(i32, DateTime<Utc>)],
-    ) -> sqlx::Result<Vec<(i32, i64)>> {
-        let mut made = Vec::with_capacity(images.len());
-        for images in images.chunks(BATCH) {
-            let args = "jsonb_set(args, '$.index', turn.column1)";
-            let returning = "args ->> 'index', id";
-            let copy = sqlx::AssertSqlSafe(copy(args, images.len(), returning));
-            let mut copy = sqlx::query_as::<_, (i32, i64)>(copy).persistent(false).bind(id);
-            for (index, turn) in images {
-                copy = copy.bind(index).bind(sqlite_time(*turn));
+/// What a database says in its own way: a time, the arguments with another index, the index of
+/// arguments, and how a row that was read is locked.
+macro_rules! river_row {
+    ($database:ty, $time:expr, $with_index:literal, $index:literal, $lock:literal) => {
+        impl RiverRow for Transaction<'_, $database> {
+            async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()> {
+                let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
+                place.bind($time(turn)).bind(id).execute(&mut **self).await?;
+                Ok(())
             }
-            made.extend(copy.fetch_all(&mut **self).await?);
+
+            async fn copy(
+                &mut self,
+                id: i64,
+                images: &[(i32, DateTime<Utc>)],
+            ) -> sqlx::Result<Vec<(i32, i64)>> {
+                let mut made = Vec::with_capacity(images.len());
+                for images in images.chunks(BATCH) {
+                    let copy = sqlx::AssertSqlSafe(copy($with_index, images.len(), $index));
+                    let mut copy = sqlx::query_as::<_, (i32, i64)>(copy).persistent(false).bind(id);
+                    for (index, turn) in images {
+                        copy = copy.bind(index).bind($time(*turn));
+                    }
+                    made.extend(copy.fetch_all(&mut **self).await?);
+                }
+                Ok(made)
+            }
+
+            async fn end_waiting(
+                &mut self,
+                ids: &[i64],
+                now: DateTime<Utc>,
+            ) -> sqlx::Result<Vec<i64>> {
+                let mut running = Vec::new();
+                for ids in ids.chunks(BATCH) {
+                    let [end, select] = end_waiting(ids.len()).map(sqlx::AssertSqlSafe);
+                    let end = sqlx::query(end).persistent(false).bind($time(now));
+                    ids.iter().fold(end, |end, id| end.bind(id)).execute(&mut **self).await?;
+                    let select = sqlx::query_scalar::<_, i64>(select).persistent(false);
+                    let select = ids.iter().fold(select, |select, id| select.bind(id));
+                    running.extend(select.fetch_all(&mut **self).await?);
+                }
+                Ok(running)
+            }
+
+            async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
+                let attempt = concat!(
+                    "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running'",
+                    $lock
+                );
+                sqlx::query_scalar(attempt).bind(id).fetch_optional(&mut **self).await
+            }
+
+            async fn free(
+                &mut self,
+                id: i64,
+                attempt: i16,
+                turn: DateTime<Utc>,
+            ) -> sqlx::Result<()> {
+                let free = "UPDATE river_job SET state = 'available', scheduled_at = $1 \
+                            WHERE id = $2 AND state = 'running' AND attempt = $3";
+                let free = sqlx::query(free).bind($time(turn)).bind(id).bind(attempt);
+                free.execute(&mut **self).await?;
+                Ok(())
+            }
         }
-        Ok(made)
-    }
-
-    async fn end_waiting(&mut self, ids: &[i64], now: DateTime<Utc>) -> sqlx::Result<Vec<i64>> {
-        let mut running = Vec::new();
-        for ids in ids.chunks(BATCH) {
-            let [end, select] = end_waiting(ids.len());
-            let end = sqlx::query(sqlx::AssertSqlSafe(end)).persistent(false);
-            let end = end.bind(sqlite_time(now));
-            ids.iter().fold(end, |end, id| end.bind(id)).execute(&mut **self).await?;
-            let select = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(select));
-            let select = select.persistent(false);
-            let select = ids.iter().fold(select, |select, id| select.bind(id));
-            running.extend(select.fetch_all(&mut **self).await?);
-        }
-        Ok(running)
-    }
-
-    async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
-        // A writing transaction of SQLite holds the whole database.
-        let attempt = "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running'";
-        sqlx::query_scalar(attempt).bind(id).fetch_optional(&mut **self).await
-    }
-
-    async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()> {
-        let free = "UPDATE river_job SET state = 'available', scheduled_at = $1 \
-                    WHERE id = $2 AND state = 'running' AND attempt = $3";
-        sqlx::query(free)
-            .bind(sqlite_time(turn))
-            .bind(id)
-            .bind(attempt)
-            .execute(&mut **self)
-            .await?;
-        Ok(())
-    }
+    };
 }
 
-/// Copies the row `$1` with these `args` as often as said, `turn` being an index and a time.
-fn copy(args: &str, count: usize, returning: &str) -> String {
+river_row!(
+    Sqlite,
+    sqlite_time,
+    "jsonb_set(args, '$.index', turn.column1)",
+    "args ->> 'index'",
+    // A writing transaction holds the whole database.
+    ""
+);
+river_row!(
+    Postgres,
+    std::convert::identity,
+    "jsonb_set(args, '{index}', to_jsonb(turn.column1))",
+    "(args ->> 'index')::integer",
+    " FOR UPDATE"
+);
+
+/// Copies the row `$1` as often as said, each time with an index and a time, `turn`.
+fn copy(with_index: &str, count: usize, index: &str) -> String {
     let turns = rows("(?, ?)", count, 2);
     format!(
         "INSERT INTO river_job (args, kind, max_attempts, metadata, priority, queue, created_at, \
          scheduled_at, state, tags) \
-         SELECT {args}, kind, max_attempts, metadata, priority, queue, created_at, \
+         SELECT {with_index}, kind, max_attempts, metadata, priority, queue, created_at, \
          turn.column2, state, tags \
-         FROM river_job, (VALUES {turns}) AS turn WHERE river_job.id = $1 RETURNING {returning}"
+         FROM river_job, (VALUES {turns}) AS turn WHERE river_job.id = $1 RETURNING {index}, id"
     )
 }
 
@@ -137,60 +162,6 @@ fn end_waiting(count: usize) -> [String; 2] {
 /// As River writes times on SQLite: to the millisecond, so that texts compare as times do.
 fn sqlite_time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
-}
-
-impl RiverRow for Transaction<'_, Postgres> {
-    async fn place(&mut self, id: i64, turn: DateTime<Utc>) -> sqlx::Result<()> {
-        let place = sqlx::query("UPDATE river_job SET scheduled_at = $1 WHERE id = $2");
-        place.bind(turn).bind(id).execute(&mut **self).await?;
-        Ok(())
-    }
-
-    async fn copy(
-        &mut self,
-        id: i64,
-        images: &[(i32, DateTime<Utc>)],
-    ) -> sqlx::Result<Vec<(i32, i64)>> {
-        let mut made = Vec::with_capacity(images.len());
-        for images in images.chunks(BATCH) {
-            let args = "jsonb_set(args, '{index}', to_jsonb(turn.column1))";
-            let returning = "(args ->> 'index')::integer, id";
-            let copy = sqlx::AssertSqlSafe(copy(args, images.len(), returning));
-            let mut copy = sqlx::query_as::<_, (i32, i64)>(copy).persistent(false).bind(id);
-            for (index, turn) in images {
-                copy = copy.bind(index).bind(*turn);
-            }
-            made.extend(copy.fetch_all(&mut **self).await?);
-        }
-        Ok(made)
-    }
-
-    async fn end_waiting(&mut self, ids: &[i64], now: DateTime<Utc>) -> sqlx::Result<Vec<i64>> {
-        let mut running = Vec::new();
-        for ids in ids.chunks(BATCH) {
-            let [end, select] = end_waiting(ids.len());
-            let end = sqlx::query(sqlx::AssertSqlSafe(end)).persistent(false).bind(now);
-            ids.iter().fold(end, |end, id| end.bind(id)).execute(&mut **self).await?;
-            let select = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(select));
-            let select = select.persistent(false);
-            let select = ids.iter().fold(select, |select, id| select.bind(id));
-            running.extend(select.fetch_all(&mut **self).await?);
-        }
-        Ok(running)
-    }
-
-    async fn running_attempt(&mut self, id: i64) -> sqlx::Result<Option<i16>> {
-        let attempt =
-            "SELECT attempt FROM river_job WHERE id = $1 AND state = 'running' FOR UPDATE";
-        sqlx::query_scalar(attempt).bind(id).fetch_optional(&mut **self).await
-    }
-
-    async fn free(&mut self, id: i64, attempt: i16, turn: DateTime<Utc>) -> sqlx::Result<()> {
-        let free = "UPDATE river_job SET state = 'available', scheduled_at = $1 \
-                    WHERE id = $2 AND state = 'running' AND attempt = $3";
-        sqlx::query(free).bind(turn).bind(id).bind(attempt).execute(&mut **self).await?;
-        Ok(())
-    }
 }
 
 /// A running job whose claimant is no more.
