@@ -3,6 +3,21 @@
 import { hasKey, keepKey, onKeyWanted } from "./api.js";
 import { $ } from "./dom.js";
 
+document.body.insertAdjacentHTML("beforeend", `
+  <dialog id="key" aria-labelledby="key-title">
+    <form id="key-form" novalidate>
+      <h2 id="key-title">API key</h2>
+      <p>This server asks for a key. It is kept until this tab is closed.</p>
+      <div class="field">
+        <label for="key-value">Key</label>
+        <input id="key-value" type="password" autocomplete="off" spellcheck="false"
+          placeholder="dsk_…" aria-describedby="key-error">
+        <p class="error" id="key-error"></p>
+      </div>
+      <div class="go"><button type="submit" class="main">Go on</button></div>
+    </form>
+  </dialog>`);
+
 function enterKey(problem, kept) {
   $("key-error").textContent = problem;
   if (!$("key").open) $("key").showModal();
