@@ -12,6 +12,7 @@ mod inpaint;
 mod memory;
 mod model;
 pub mod models;
+mod networks;
 pub mod noise;
 pub mod ops;
 mod pipeline;

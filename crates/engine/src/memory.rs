@@ -7,10 +7,11 @@ use crate::conditioning::Conditioned;
 use crate::info::ModelInfo;
 use crate::model::Model;
 use crate::models::{ClipText, UNet, Vae};
+use crate::networks::Networks;
 use crate::ops::{Meter, Shape, Tensor};
 use crate::plan::{Plan, PromptSyntax};
 use crate::prompt::{self, Chunk, Role, Texts};
-use crate::required::Hollow;
+use crate::required::hollow;
 use crate::runtime::Runtime;
 
 /// Bytes that a plan takes at its peak in each phase, beside the weights.
@@ -121,18 +122,15 @@ impl ModelInfo {
     /// # Errors
     /// The operating system gives no address space for tensors of these sizes.
     pub fn memory(&self, runtime: &Runtime, plan: &Plan, samples: usize) -> Result<MemoryPlan> {
-        let hollow = Hollow::new(self, runtime.options().precision)?;
-        let values = hollow.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
+        let options = runtime.options();
+        let (_, tensors) = hollow(self, options, 0)?;
+        let values = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
         let stored: u64 = values.map(|values| 2 * values as u64).sum();
-        let weights = stored + hollow.unet.packed_bytes();
-        let walk = Walk {
-            info: self,
-            text: &hollow.text,
-            unet: &hollow.unet,
-            vae: &hollow.vae,
-            texts: &short_texts(self, plan, self.text.max_positions),
-        };
-        Ok(runtime.run(|| walk.plan(plan, samples, weights)))
+        let (networks, _) = hollow(self, options, stored)?;
+        let Networks { text, unet, vae, packed_bytes } = &networks;
+        let texts = &short_texts(self, plan, self.text.max_positions);
+        let walk = Walk { info: self, text, unet, vae, texts };
+        Ok(runtime.run(|| walk.plan(plan, samples, stored + packed_bytes)))
     }
 }
 

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::info::ModelInfo;
 use crate::models::{ClipText, UNet, Vae};
-use crate::ops::{Packing, Residency, Taken};
+use crate::networks::Networks;
+use crate::ops::Taken;
 use crate::runtime::{Options, Runtime};
 use crate::source::Source;
 use crate::tokenizer::{FOLDER, Tokenizer};
@@ -31,7 +32,7 @@ impl Model {
     /// Loads a diffusers folder, or the same files embedded.
     ///
     /// Weights are mapped, so this reads headers and little else; they are packed as they are used
-    /// ([`crate::runtime::Options::pack_below`]).
+    /// ([`crate::runtime::Options::keep_packed`]).
     ///
     /// # Errors
     /// A file is missing or broken, a configuration is not supported, or the weights do not fit
@@ -47,8 +48,9 @@ impl Model {
             ));
         }
         let options = runtime.options();
-        let Networks { text, unet, vae, fingerprint, weight_bytes, files } =
-            Networks::load(options, source, &info)?;
+        let Opened { networks, fingerprint, weight_bytes, files } =
+            Opened::open(options, source, &info)?;
+        let Networks { text, unet, vae, .. } = networks;
         let taken = runtime.weights().take(weight_bytes as usize);
         let needed = runtime.weights().live();
         if let Some(limit) = options.memory_limit.filter(|&limit| needed > limit) {
@@ -74,7 +76,7 @@ impl Model {
     /// As [`Model::open`], but for the tokenizer and the memory limit.
     pub fn weight_bytes_of(options: &Options, source: &Source) -> Result<u64> {
         let info = ModelInfo::read(source)?;
-        Ok(Networks::load(options, source, &info)?.weight_bytes)
+        Ok(Opened::open(options, source, &info)?.weight_bytes)
     }
 
     /// Reads the files of the weights into the operating system's cache, so that their first use
@@ -100,36 +102,27 @@ impl Model {
 }
 
 /// The networks of a model, and what is known of their weights.
-struct Networks {
-    text: ClipText,
-    unet: UNet,
-    vae: Vae,
+struct Opened {
+    networks: Networks,
     fingerprint: u64,
     weight_bytes: u64,
     files: Vec<Bytes>,
 }
 
-impl Networks {
-    fn load(options: &Options, source: &Source, info: &ModelInfo) -> Result<Self> {
+impl Opened {
+    fn open(options: &Options, source: &Source, info: &ModelInfo) -> Result<Self> {
         let text = Weights::open(source, "text_encoder")?;
         let unet = Weights::open(source, "unet")?;
         let vae = Weights::open(source, "vae")?;
 
         let components = [&text, &unet, &vae];
-        let widened: u64 = components.iter().map(|weights| 4 * weights.values()).sum();
         let stored: u64 = components.iter().map(|weights| weights.file_bytes).sum();
-        let small = widened <= options.pack_below;
-        let residency = if small { Residency::Packed } else { Residency::Stored };
         let files = components.iter().flat_map(|weights| weights.files().to_vec()).collect();
         let mut hasher = DefaultHasher::new();
         components.iter().for_each(|weights| weights.fingerprint(&mut hasher));
         options.precision.hash(&mut hasher);
-        let text = ClipText::load(text, info.text.clone(), residency)?;
-        let unet =
-            UNet::load(&unet, info.unet.clone(), Packing::new(residency, options.precision))?;
-        let vae = Vae::load(vae, info.vae.clone(), residency)?;
-        let packed = text.packed_bytes() + unet.packed_bytes() + vae.packed_bytes();
-        let (fingerprint, weight_bytes) = (hasher.finish(), stored + packed);
-        Ok(Self { text, unet, vae, fingerprint, weight_bytes, files })
+        let networks = Networks::load(options, info, (text, &unet, vae), stored)?;
+        let weight_bytes = stored + networks.packed_bytes;
+        Ok(Self { networks, fingerprint: hasher.finish(), weight_bytes, files })
     }
 }

@@ -13,16 +13,16 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
     /// The most bytes that weights and activations may take together; unlimited by default.
     pub memory_limit: Option<u64>,
-    /// The weights of models that take at most this many bytes as `f32` are packed once, when they
-    /// are first used. Those of larger ones stay as stored and are packed each time.
-    pub pack_below: u64,
+    /// Bytes of packed `f32` weights that each model keeps at the most, and where memory is limited
+    /// less; what goes beyond is packed each time that it is used.
+    pub keep_packed: u64,
     /// In which numbers the UNet computes, which takes most of the time.
     pub precision: Precision,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: None, memory_limit: None, pack_below: 512 << 20, precision: Precision::F32 }
+        Self { threads: None, memory_limit: None, keep_packed: 4 << 30, precision: Precision::F32 }
     }
 }
 

@@ -121,8 +121,8 @@ fn bytes_follow_neither_batch_nor_threads() {
 
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
-    for pack_below in [0, 1 << 30] {
-        let model = open(goldens().join("tiny-sd1"), Options { pack_below, ..int8() });
+    for keep_packed in [0, 1 << 30] {
+        let model = open(goldens().join("tiny-sd1"), Options { keep_packed, ..int8() });
         let plan = Plan { width: 96, ..plan("a cat", 64, 1) };
         run(&model, model.begin(&plan, None).unwrap());
         assert_eq!(model.runtime().meter().peak(), model.memory(&plan, 1).activations());

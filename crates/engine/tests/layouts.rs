@@ -50,12 +50,12 @@ fn assert_same(what: &str, model: &str, change: impl FnOnce(&Folder)) {
 }
 
 fn assert_same_pictures(what: &str, one: &Folder, other: &Folder) {
-    for pack_below in [0, u64::MAX] {
-        let options = || Options { pack_below, ..Options::default() };
+    for keep_packed in [0, u64::MAX] {
+        let options = || Options { keep_packed, ..Options::default() };
         assert_eq!(
             picture(one, options()),
             picture(other, options()),
-            "{what}, widened below {pack_below}"
+            "{what}, keeping {keep_packed} bytes packed"
         );
     }
 }

@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use diffusion_engine::Precision;
 use diffusion_engine::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
 use diffusion_engine::models::{ClipText, UNet, Vae, guidance_embedding};
-use diffusion_engine::ops::{Meter, Residency, Tensor};
+use diffusion_engine::ops::{Meter, Packing, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
 
@@ -15,25 +16,30 @@ mod support;
 use support::{Goldens, assert_close, goldens};
 
 const TOLERANCE: f32 = 1e-4;
-const BOTH: [Residency; 2] = [Residency::Stored, Residency::Packed];
+/// Bytes of packed weights that are kept: none, a part and all.
+const KEPT: [u64; 3] = [0, 200_000, u64::MAX];
+
+fn keeping(bytes: u64) -> Packing {
+    Packing::new(bytes, Precision::F32)
+}
 
 fn source(model: &str) -> Source {
     Source::Folder(Path::new(&goldens()).join(model))
 }
 
-fn unet(model: &str, residency: Residency) -> UNet {
+fn unet(model: &str, kept: u64) -> UNet {
     let source = source(model);
     let config = UNetConfig::read(&Reader::open(&source, "unet/config.json").unwrap()).unwrap();
-    UNet::load(&Weights::open(&source, "unet").unwrap(), config, residency).unwrap()
+    UNet::load(&Weights::open(&source, "unet").unwrap(), config, keeping(kept)).unwrap()
 }
 
-fn vae(model: &str, residency: Residency) -> Vae {
+fn vae(model: &str, kept: u64) -> Vae {
     let source = source(model);
     // The VAE alone is a component folder of its own; in a pipeline it is a sub-folder.
     let folder = if model == "tiny-vae" { "." } else { "vae" };
     let config =
         VaeConfig::read(&Reader::open(&source, &format!("{folder}/config.json")).unwrap()).unwrap();
-    Vae::load(Weights::open(&source, folder).unwrap(), config, residency).unwrap()
+    Vae::load(Weights::open(&source, folder).unwrap(), config, keeping(kept)).unwrap()
 }
 
 #[test]
@@ -43,11 +49,11 @@ fn text_encoder() {
         let goldens = Goldens::open(file);
         let ids = goldens.ints("text.ids");
         let want = goldens.floats("text.last_hidden_state");
-        for residency in BOTH {
+        for kept in KEPT {
             let config = Reader::open(&source, "text_encoder/config.json").unwrap();
             let config = ClipTextConfig::read(&config).unwrap();
             let weights = Weights::open(&source, "text_encoder").unwrap();
-            let text = ClipText::load(weights, config, residency).unwrap();
+            let text = ClipText::load(weights, config, keeping(kept)).unwrap();
             let mut got = Vec::new();
             for ids in ids.chunks(77) {
                 let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
@@ -83,8 +89,8 @@ fn predict(unet: &UNet, goldens: &Goldens, case: &str, guidance: &[Vec<f32>]) ->
 fn unet_predictions() {
     for (model, file) in [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2")] {
         let goldens = Goldens::open(file);
-        for residency in BOTH {
-            let unet = unet(model, residency);
+        for kept in KEPT {
+            let unet = unet(model, kept);
             for case in ["b1", "b3", "odd", "small", "thin", "wide"] {
                 let got = predict(&unet, &goldens, case, &[]);
                 let want = goldens.floats(&format!("unet.{case}.noise"));
@@ -98,8 +104,8 @@ fn unet_predictions() {
 #[test]
 fn unet_predictions_under_a_guidance_scale() {
     let goldens = Goldens::open("modules-lcm");
-    for residency in BOTH {
-        let unet = unet("tiny-lcm", residency);
+    for kept in KEPT {
+        let unet = unet("tiny-lcm", kept);
         for (case, scales) in [("g1", &[8.5][..]), ("g3", &[1.0, 3.7, 14.0])] {
             let channels = goldens.shape(&format!("unet.{case}.embedding"))[1];
             let guidance: Vec<_> =
@@ -119,8 +125,8 @@ fn vae_both_ways() {
         [("tiny-sd1", "modules-sd1"), ("tiny-sd2", "modules-sd2"), ("tiny-vae", "modules-vae")]
     {
         let goldens = Goldens::open(file);
-        for residency in BOTH {
-            let vae = vae(model, residency);
+        for kept in KEPT {
+            let vae = vae(model, kept);
             for case in ["vae.encode.40x24", "vae.encode.64x64"] {
                 let (image, shape) = goldens.image(&format!("{case}.image"));
                 let images = Tensor::images(&[&image], 3, shape.0, shape.1, &Meter::new());

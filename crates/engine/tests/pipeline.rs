@@ -244,8 +244,8 @@ fn weights_packed_once_or_at_each_use_give_the_same_bytes() {
     let plan = plan(SchedulerKind::Euler, 7.5, 3, 1);
     let images: Vec<RgbImage> = [0, 1 << 30]
         .into_iter()
-        .map(|pack_below| {
-            let model = open("tiny-sd1", Options { pack_below, ..Options::default() });
+        .map(|keep_packed| {
+            let model = open("tiny-sd1", Options { keep_packed, ..Options::default() });
             run(&model, model.begin(&plan, None).unwrap())
         })
         .collect();
@@ -255,12 +255,12 @@ fn weights_packed_once_or_at_each_use_give_the_same_bytes() {
 #[test]
 fn the_memory_plan_is_what_a_run_takes() {
     let initial = RgbImage::new(96, 64).into();
-    for (name, pack_below, strength, guidance) in [
+    for (name, keep_packed, strength, guidance) in [
         ("tiny-sd1", 0, Some(0.5), 7.5),
         ("tiny-sd1", 1 << 30, None, 1.0),
         ("tiny-lcm", 0, None, 7.5),
     ] {
-        let model = open(name, Options { pack_below, ..Options::default() });
+        let model = open(name, Options { keep_packed, ..Options::default() });
         let runtime = model.runtime();
         let plan = Plan { width: 96, strength, ..plan(SchedulerKind::Euler, guidance, 4, 1) };
         let planned = model.memory(&plan, 1);
@@ -272,8 +272,8 @@ fn the_memory_plan_is_what_a_run_takes() {
 
 #[test]
 fn the_size_of_a_model_is_known_before_it_is_loaded() {
-    for (name, pack_below) in [("tiny-sd1", 0), ("tiny-sd2", 1 << 30)] {
-        let options = Options { pack_below, ..Options::default() };
+    for (name, keep_packed) in [("tiny-sd1", 0), ("tiny-sd2", 1 << 30)] {
+        let options = Options { keep_packed, ..Options::default() };
         let bytes = Model::weight_bytes_of(&options, &Source::Folder(goldens().join(name)));
         let model = open(name, options);
         model.prefetch();
@@ -338,7 +338,7 @@ fn memory_is_planned_alike_without_the_weights() {
         folder.cast(part, Dtype::F16);
     }
     for precision in [Precision::F32, Precision::Int8] {
-        let options = Options { pack_below: 0, precision, ..Options::default() };
+        let options = Options { keep_packed: 0, precision, ..Options::default() };
         let runtime = Runtime::new(options).unwrap();
         let model = Model::open(&runtime, &Source::Folder(folder.path().to_owned())).unwrap();
         for strength in [None, Some(0.5)] {

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use diffusion_engine::config::{ClipTextConfig, Reader};
 use diffusion_engine::models::ClipText;
-use diffusion_engine::ops::{Meter, Residency};
+use diffusion_engine::ops::{Meter, Packing};
 use diffusion_engine::prompt::{
     Chunk, MAX_FORMS, MAX_HELD, MAX_TEXTS, MAX_WEIGHT, PromptError, Role, Texts, attention, read,
 };
 use diffusion_engine::tokenizer::Tokenizer;
 use diffusion_engine::weights::Weights;
-use diffusion_engine::{Source, slerp};
+use diffusion_engine::{Precision, Source, slerp};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -61,7 +61,8 @@ fn chunks_weights_and_contexts_are_those_of_the_reference() {
         let config = ClipTextConfig::read(&config).unwrap();
         let hidden = config.hidden_size;
         let weights = Weights::open(&source, "text_encoder").unwrap();
-        let encoder = ClipText::load(weights, config, Residency::Packed).unwrap();
+        let encoder =
+            ClipText::load(weights, config, Packing::new(u64::MAX, Precision::F32)).unwrap();
         for Case { name, prompt, clip_skip } in notes().cases {
             let what = format!("{family}.{name}");
             let texts = Texts::read(&tokenizer, &prompt, Role::Prompt, 10).unwrap();

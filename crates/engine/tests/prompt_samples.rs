@@ -174,7 +174,7 @@ fn a_sample_written_out_at_any_step_continues_with_its_texts() {
 #[test]
 fn the_memory_plan_counts_every_text_and_chunk() {
     // Packed when used, as the plan without weights has it.
-    let open = || open("tiny-sd1", Options { pack_below: 0, ..Options::default() });
+    let open = || open("tiny-sd1", Options { keep_packed: 0, ..Options::default() });
     for plan in varied() {
         let model = open();
         let planned = model.memory(&plan, 1);

@@ -36,5 +36,6 @@ pub use epilogue::{Activation, Epilogue, Then};
 pub use gemm::{Gated, Packed, thread_scratch};
 pub use linear::{linear, linear_gated};
 pub use norm::{group_norm, layer_norm};
+pub use scratch::Prepared;
 pub use simd::instruction_set;
 pub use widen::{Stored, widen};

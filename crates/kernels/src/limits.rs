@@ -135,7 +135,7 @@ fn convolutions_refuse_what_does_not_fit() {
     // Transformed filters serve no shape that is computed directly, and filters of one matrix
     // serve those of another size.
     let values = 9 * 16;
-    refuses("does not fit", || {
+    refuses("another size", || {
         conv2d(&mut zeros(values), &zeros(values), &weights(&SHAPE), &direct, &Epilogue::default());
     });
     let one = weights(&ConvShape { kernel: 1, padding: (0, 0), ..SHAPE });

@@ -3,10 +3,15 @@
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 /// Sixteen values on a cache line of their own.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([f32; 16]);
+
+/// Lines that a thread copies at a time.
+const PART: usize = 1 << 14;
 
 /// A buffer of `f32` that starts on a cache line.
 #[derive(Default)]
@@ -47,6 +52,29 @@ impl Buffer {
         self.len = len;
         self
     }
+
+    /// Bytes that its values take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len.div_ceil(16) * size_of::<Line>()
+    }
+
+    /// Gives up what its values do not need, if that is anything.
+    pub(crate) fn trim(&mut self) {
+        let lines = self.len.div_ceil(16);
+        if self.lines.len() > lines {
+            // Over all threads, for fresh pages cost most of the time.
+            let own = self.lines[..lines].par_iter().with_min_len(PART).copied();
+            *self = Self { lines: own.collect(), len: self.len };
+        }
+    }
+}
+
+/// Weights in the form in which a kernel reads them.
+pub trait Prepared {
+    /// Bytes that they take, once trimmed.
+    fn bytes(&self) -> usize;
+    /// Gives up memory that only weights of a moment may have: what was in it before was larger.
+    fn trim(&mut self);
 }
 
 /// Of two weights that were packed for a moment the larger memory is kept for the next.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use diffusion_engine::models::{ClipText, UNet, Vae};
-use diffusion_engine::ops::{Packing, Residency, Tensor};
+use diffusion_engine::ops::{Packing, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
 use diffusion_engine::{Model, ModelInfo, Options, Precision, Runtime, generate};
@@ -84,7 +84,7 @@ impl BenchEngine {
     /// all steps: the peers make them in every step.
     fn unet(&self, runtime: &Runtime) -> anyhow::Result<Work> {
         let unet = {
-            let packing = Packing::new(Residency::Stored, self.precision());
+            let packing = packing(self.precision());
             UNet::load(&self.weights("unet")?, self.info()?.unet, packing)?
         };
         let (latents, text) = (self.array("latents")?, self.array("text")?);
@@ -123,7 +123,7 @@ impl BenchEngine {
 
     fn text(&self, runtime: &Runtime) -> anyhow::Result<Work> {
         let weights = self.weights("text_encoder")?;
-        let text = ClipText::load(weights, self.info()?.text, Residency::Stored)?;
+        let text = ClipText::load(weights, self.info()?.text, packing(Precision::F32))?;
         let tokens = Inputs::read(&self.inputs)?.prompt_tokens;
         Ok(on(runtime, move |runtime| {
             Ok(text.forward(&tokens, 0, runtime.meter())?.interleaved(0))
@@ -144,7 +144,7 @@ impl BenchEngine {
     }
 
     fn vae(&self) -> anyhow::Result<Vae> {
-        Ok(Vae::load(self.weights("vae")?, self.info()?.vae, Residency::Stored)?)
+        Ok(Vae::load(self.weights("vae")?, self.info()?.vae, packing(Precision::F32))?)
     }
 
     fn weights(&self, component: &str) -> anyhow::Result<Weights> {
@@ -165,6 +165,11 @@ impl BenchEngine {
 }
 
 /// `work` on the threads of `runtime`.
+/// As much as a model would keep.
+fn packing(precision: Precision) -> Packing {
+    Packing::new(Options::default().keep_packed, precision)
+}
+
 fn on(
     runtime: &Runtime,
     work: impl Fn(&Runtime) -> anyhow::Result<Vec<f32>> + Send + Sync + 'static,

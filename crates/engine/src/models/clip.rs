@@ -39,13 +39,9 @@ impl ClipText {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn load(
-        mut weights: Weights,
-        config: ClipTextConfig,
-        packing: impl Into<Packing>,
-    ) -> Result<Self> {
+    pub fn load(mut weights: Weights, config: ClipTextConfig, packing: Packing) -> Result<Self> {
         weights.rename(|key| key.strip_prefix("text_model.").unwrap_or(key).to_owned())?;
-        let loader = Loader::new(&weights, packing.into());
+        let loader = Loader::new(&weights, packing);
         let hidden = config.hidden_size;
         let embeddings = loader.at("embeddings");
         Ok(Self {

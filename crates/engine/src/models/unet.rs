@@ -63,12 +63,8 @@ impl UNet {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn load(
-        weights: &Weights,
-        config: UNetConfig,
-        packing: impl Into<Packing>,
-    ) -> Result<Self> {
-        let loader = Loader::new(weights, packing.into());
+    pub fn load(weights: &Weights, config: UNetConfig, packing: Packing) -> Result<Self> {
+        let loader = Loader::new(weights, packing);
         let exact = loader.in_f32();
         let first = config.down[0].channels;
         let last = config.up[0].channels;

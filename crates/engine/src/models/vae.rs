@@ -72,13 +72,9 @@ impl Vae {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn load(
-        mut weights: Weights,
-        config: VaeConfig,
-        packing: impl Into<Packing>,
-    ) -> Result<Self> {
+    pub fn load(mut weights: Weights, config: VaeConfig, packing: Packing) -> Result<Self> {
         weights.rename(modern_name)?;
-        let loader = Loader::new(&weights, packing.into());
+        let loader = Loader::new(&weights, packing);
         let latent = config.latent_channels;
         let moments = 2 * latent;
         Ok(Self {

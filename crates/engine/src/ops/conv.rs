@@ -3,7 +3,7 @@
 use diffusion_kernels as kernels;
 use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Then, int8};
 
-use super::packing::{Form, Packing};
+use super::packing::{Form, Packing, Size};
 use super::{Shape, Tensor};
 use crate::Result;
 use crate::weights::{Param, Weights};
@@ -45,7 +45,10 @@ impl Conv2d {
         let packing = if exact { &packing.in_f32() } else { packing };
         let packed = packing.place(
             kernel * kernel * in_channels,
-            || ConvWeights::most_bytes(out_channels, in_channels, kernel),
+            match ConvWeights::most_bytes(out_channels, in_channels, kernel) {
+                bytes if kernel == 3 => Size::AtMost(bytes),
+                bytes => Size::Of(bytes),
+            },
             || int8::ConvWeights::most_bytes(out_channels, in_channels, kernel),
         );
         let padding = (kernel / 2, kernel / 2);

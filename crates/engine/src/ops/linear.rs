@@ -3,7 +3,7 @@
 use diffusion_kernels as kernels;
 use diffusion_kernels::{Activation, Epilogue, Packed, Then, int8};
 
-use super::packing::{Form, Packing};
+use super::packing::{Form, Packing, Size};
 use super::{Shape, Tensor};
 use crate::Result;
 use crate::weights::{Param, Weights};
@@ -35,7 +35,7 @@ impl Linear {
             bias.then(|| weights.vector(&format!("{name}.bias"), &[out_features])).transpose()?;
         let packed = packing.place(
             in_features,
-            || Packed::bytes_for(out_features, in_features),
+            Size::Of(Packed::bytes_for(out_features, in_features)),
             || int8::Packed::bytes_for(out_features, in_features),
         );
         Ok(Self { weight, packed, bias, in_features, out_features })
@@ -136,7 +136,7 @@ impl GatedLinear {
         let bias = weights.vector(&format!("{name}.bias"), &[2 * out_features])?;
         let packed = packing.place(
             in_features,
-            || Packed::bytes_for(2 * out_features, in_features),
+            Size::Of(Packed::bytes_for(2 * out_features, in_features)),
             || int8::Packed::bytes_for(2 * out_features, in_features),
         );
         Ok(Self { weight, packed, bias, in_features, out_features })

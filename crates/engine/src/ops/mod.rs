@@ -1,7 +1,7 @@
 //! The few operations that all models are written over.
 //!
 //! Layers own their weights as stored ([`crate::weights::Param`]) and hand kernels a packed form,
-//! made when an op needs it and kept where the model is small (see [`Residency`]). Today every op
+//! made when an op needs it and kept where there is room (see [`Packing`]). Today every op
 //! runs on the CPU over `diffusion-kernels`; a second implementation (GPU) will stand behind the
 //! same functions.
 
@@ -23,7 +23,7 @@ pub use linear::{
 };
 pub use meter::{Meter, Taken};
 pub use norm::{GroupNorm, LayerNorm, group_norm, group_norm_silu, layer_norm};
-pub use packing::{Packing, Precision, Residency};
+pub use packing::{Packing, Precision};
 pub use pointwise::{concat_channels, silu_vector};
 pub use tensor::{Shape, Tensor};
 pub use tokens::{concat_tokens, scale_tokens, sum};

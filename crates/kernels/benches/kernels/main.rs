@@ -8,6 +8,7 @@
 mod attention;
 mod conv;
 mod linear;
+mod packing;
 mod pointwise;
 mod values;
 
@@ -21,7 +22,7 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = conv::all, linear::all, attention::all, pointwise::all
+    targets = conv::all, linear::all, attention::all, pointwise::all, packing::all
 }
 criterion_main!(kernels);
 

@@ -10,6 +10,8 @@ pub(crate) mod winograd;
 
 pub use weights::ConvWeights;
 
+use self::weights::Form;
+use self::winograd::{Four, Transformed, Two};
 use crate::epilogue::Epilogue;
 use crate::parallel::volume;
 
@@ -40,15 +42,30 @@ impl ConvShape {
         (side(self.input.0), side(self.input.1))
     }
 
-    /// Whether Winograd's transform is used: the filter fits it, and it at least halves the
-    /// multiplications. The shape of one image decides, so that bytes do not follow the batch.
-    pub fn by_winograd(&self) -> bool {
+    /// How it is computed: by the transform that leaves the fewest products, where it at least
+    /// halves them and has so many tiles that its filters, larger than the weights, are worth
+    /// reading. The shape of one image decides, so that bytes do not follow the batch.
+    pub(crate) fn method(&self) -> Method {
         let (height, width) = self.output();
-        let tiles = height.div_ceil(4) * width.div_ceil(4);
-        self.fits_winograd()
-            && self.in_channels.min(self.out_channels) >= MIN_CHANNELS
-            && tiles >= MIN_TILES
-            && 2 * 36 * tiles <= 9 * height * width
+        let pays = |side: usize| {
+            let tiles = height.div_ceil(side) * width.div_ceil(side);
+            let points = (side + 2) * (side + 2);
+            tiles >= MIN_TILES && 2 * points * tiles <= 9 * height * width
+        };
+        if !self.fits_winograd() || self.in_channels.min(self.out_channels) < MIN_CHANNELS {
+            Method::Direct
+        } else if pays(4) {
+            Method::Four
+        } else if pays(2) {
+            Method::Two
+        } else {
+            Method::Direct
+        }
+    }
+
+    /// Whether Winograd's transform is used.
+    pub fn by_winograd(&self) -> bool {
+        self.method() != Method::Direct
     }
 
     /// A 3×3 filter that keeps the size.
@@ -84,6 +101,17 @@ impl ConvShape {
     }
 }
 
+/// A way to compute a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// As one matrix product.
+    Direct,
+    /// By Winograd's F(2×2, 3×3).
+    Two,
+    /// By Winograd's F(4×4, 3×3).
+    Four,
+}
+
 /// Channels and tiles of an image below which the transforms cost what they save.
 const MIN_CHANNELS: usize = 16;
 const MIN_TILES: usize = 16;
@@ -103,7 +131,11 @@ fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<u
 
 /// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
 pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
-    if shape.by_winograd() { winograd::scratch::<winograd::Transformed>(shape, batch) } else { 0 }
+    match shape.method() {
+        Method::Direct => 0,
+        Method::Two => winograd::scratch::<Transformed<Two>>(shape, batch),
+        Method::Four => winograd::scratch::<Transformed<Four>>(shape, batch),
+    }
 }
 
 /// `out[batch, height, width, out_channels]` of the images `x[batch, height, width, in_channels]`.
@@ -117,12 +149,11 @@ pub fn conv2d(
     if shape.check_images(out, x, epilogue) == 0 {
         return;
     }
-    match weights {
-        ConvWeights::Direct(packed) => direct::conv2d(out, x, packed, shape, epilogue),
-        ConvWeights::Winograd(weights) => {
-            assert!(shape.by_winograd(), "a shape that the filters' transform does not fit");
-            winograd::conv2d(out, x, weights, shape, epilogue);
-        }
+    assert!(weights.fits(shape), "weights for images of another size");
+    match &weights.0 {
+        Form::Direct(packed) => direct::conv2d(out, x, packed, shape, epilogue),
+        Form::Two(filters) => winograd::conv2d(out, x, filters, shape, epilogue),
+        Form::Four(filters) => winograd::conv2d(out, x, filters, shape, epilogue),
     }
 }
 
@@ -191,6 +222,7 @@ pub(crate) mod tests {
             ConvShape { source: (8, 9), input: (15, 17), ..wide },
             ConvShape { source: (2, 600), input: (2, 600), ..base },
             ConvShape { source: (33, 30), input: (33, 30), in_channels: 130, ..wide },
+            ConvShape { source: (8, 9), input: (8, 9), ..wide },
         ];
         // Interpreted, a few small ones must do, and the smallest of Winograd's transform.
         let few = [
@@ -198,12 +230,20 @@ pub(crate) mod tests {
             ConvShape { source: (2, 3), input: (3, 5), out_channels: 9, ..base },
             ConvShape { source: (2, 3), input: (2, 3), kernel: 1, padding: (0, 0), ..base },
             ConvShape { source: (13, 14), input: (13, 14), in_channels: 16, ..base },
+            ConvShape { source: (8, 8), input: (8, 8), in_channels: 16, ..base },
         ];
         if cfg!(miri) { few.to_vec() } else { all }
     }
 
     fn bytes(values: &[f32]) -> Vec<u8> {
         values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn every_method_is_tested() {
+        for method in [Method::Direct, Method::Two, Method::Four] {
+            assert!(shapes().iter().any(|shape| shape.method() == method), "{method:?}");
+        }
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! The weights of a convolution in the form that its shape calls for.
 
-use super::{ConvShape, winograd};
+use super::winograd::{Four, Line as _, Transformed, Two};
+use super::{ConvShape, Method};
 use crate::gemm::Packed;
+use crate::scratch::Prepared;
 use crate::simd::Level;
 use crate::widen::Stored;
 
 /// The weights of one convolution, for images of one size.
 #[derive(Debug)]
-pub enum ConvWeights {
+pub struct ConvWeights(pub(super) Form);
+
+#[derive(Debug)]
+pub(super) enum Form {
     /// For one matrix product.
     Direct(Packed),
+    /// Transformed for F(2×2, 3×3): nearly twice as many values.
+    Two(Transformed<Two>),
     /// Transformed for F(4×4, 3×3): four times as many values.
-    Winograd(winograd::Transformed),
+    Four(Transformed<Four>),
 }
 
 impl ConvWeights {
@@ -23,31 +30,60 @@ impl ConvWeights {
     pub(crate) fn pack_at(level: Level, stored: Stored, bytes: &[u8], shape: &ConvShape) -> Self {
         shape.check();
         let (outputs, inputs) = (shape.out_channels, shape.in_channels);
-        if shape.by_winograd() {
-            Self::Winograd(winograd::Transformed::new(level, stored, bytes, outputs, inputs))
-        } else {
-            let taps = shape.kernel * shape.kernel;
-            Self::Direct(Packed::convolution_at(level, stored, bytes, outputs, inputs, taps))
+        Self(match shape.method() {
+            Method::Direct => {
+                let taps = shape.kernel * shape.kernel;
+                Form::Direct(Packed::convolution_at(level, stored, bytes, outputs, inputs, taps))
+            }
+            Method::Two => Form::Two(Transformed::new(level, stored, bytes, outputs, inputs)),
+            Method::Four => Form::Four(Transformed::new(level, stored, bytes, outputs, inputs)),
+        })
+    }
+
+    fn method(&self) -> Method {
+        match &self.0 {
+            Form::Direct(_) => Method::Direct,
+            Form::Two(_) => Method::Two,
+            Form::Four(_) => Method::Four,
         }
     }
 
     /// Whether they serve images of this shape.
     pub fn fits(&self, shape: &ConvShape) -> bool {
-        matches!(self, Self::Winograd(_)) == shape.by_winograd()
+        self.method() == shape.method()
     }
 
     /// The most bytes that [`ConvWeights::pack`] allocates for any size of image.
     pub fn most_bytes(outputs: usize, inputs: usize, kernel: usize) -> usize {
-        let values = if kernel == 3 { winograd::POINTS } else { kernel * kernel };
+        let values = if kernel == 3 { Four::POINTS } else { kernel * kernel };
         Packed::bytes_for(outputs, values * inputs)
     }
 
     /// Bytes that [`ConvWeights::pack`] allocates.
     pub fn bytes_for(shape: &ConvShape) -> usize {
-        if shape.by_winograd() {
-            winograd::POINTS * Packed::bytes_for(shape.out_channels, shape.in_channels)
-        } else {
-            Packed::bytes_for(shape.out_channels, shape.kernel * shape.kernel * shape.in_channels)
+        let values = match shape.method() {
+            Method::Direct => shape.kernel * shape.kernel,
+            Method::Two => Two::POINTS,
+            Method::Four => Four::POINTS,
+        };
+        Packed::bytes_for(shape.out_channels, values * shape.in_channels)
+    }
+}
+
+impl Prepared for ConvWeights {
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Direct(packed) => packed.bytes(),
+            Form::Two(filters) => filters.bytes(),
+            Form::Four(filters) => filters.bytes(),
+        }
+    }
+
+    fn trim(&mut self) {
+        match &mut self.0 {
+            Form::Direct(packed) => packed.trim(),
+            Form::Two(filters) => filters.trim(),
+            Form::Four(filters) => filters.trim(),
         }
     }
 }

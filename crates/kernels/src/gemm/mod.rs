@@ -16,7 +16,7 @@ pub use pack::{Gated, Packed};
 
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
-use crate::simd::PANEL_VECTORS;
+use crate::simd::{MAX_ROWS, PANEL_VECTORS};
 
 /// The left operand of a product, row by row.
 pub(crate) trait Rows<T>: Sync {
@@ -141,10 +141,10 @@ pub(crate) fn gemms<'a, A: Arithmetic>(
     );
 }
 
-/// Bytes of working memory that a thread keeps: one block's left operand and sums. The scores of
-/// attention take half as much again at the most.
+/// Bytes of working memory that a thread keeps: one block's left operand and sums, and the scores
+/// of a tile of attention.
 pub fn thread_scratch() -> usize {
-    4 * BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS) * 3 / 2
+    4 * (BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS) + MAX_ROWS * ROW_STRIDE)
 }
 
 /// Computes one block on this thread.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::arithmetic::Arithmetic;
 use crate::parallel::volume;
-use crate::scratch::{Buffer, with_rows};
+use crate::scratch::{Buffer, Prepared, with_rows};
 use crate::simd::{Level, PANEL_VECTORS};
 use crate::widen::{Stored, widen_values};
 
@@ -93,6 +93,16 @@ impl Packed {
     }
 }
 
+impl Prepared for Packed {
+    fn bytes(&self) -> usize {
+        self.values.bytes()
+    }
+
+    fn trim(&mut self) {
+        self.values.trim();
+    }
+}
+
 /// A weight `[outputs, inputs, taps]` in its file.
 #[derive(Clone, Copy)]
 pub(crate) struct Weight<'a> {
@@ -122,16 +132,21 @@ impl<'a> Weight<'a> {
         output: impl Fn(usize) -> Option<usize>,
         mut take: impl FnMut(usize, usize, &[f32]),
     ) {
-        // As much of each output as makes a block that the first-level cache holds.
-        const BLOCK: usize = 192;
+        // Long enough a piece of each output that memory is read ahead, and of all together that
+        // the second-level cache holds them.
+        const PIECE: usize = 1024;
+        // Beyond a piece, so that those of all outputs do not fall on the same places of the cache.
+        const APART: usize = 16;
         let Self { stored, bytes, inputs, taps } = *self;
         let depth = inputs * taps;
-        let step = (BLOCK / taps).max(1);
-        with_rows(width * step * taps + width, |buffer| {
+        let step = (PIECE / taps).clamp(1, inputs);
+        let stride = step * taps + APART;
+        with_rows(width * (stride + 1), |buffer| {
             let (row, block) = buffer.split_at_mut(width);
             for first in (0..inputs).step_by(step) {
                 let len = step.min(inputs - first) * taps;
-                for (column, values) in block.chunks_exact_mut(len).take(width).enumerate() {
+                for (column, values) in block.chunks_exact_mut(stride).enumerate() {
+                    let values = &mut values[..len];
                     match output(column) {
                         Some(output) => {
                             let from = (output * depth + first * taps) * stored.bytes();
@@ -142,7 +157,7 @@ impl<'a> Weight<'a> {
                     }
                 }
                 for at in 0..len {
-                    for (value, column) in row.iter_mut().zip(block.chunks_exact(len)) {
+                    for (value, column) in row.iter_mut().zip(block.chunks_exact(stride)) {
                         *value = column[at];
                     }
                     take(first + at / taps, at % taps, row);
@@ -191,6 +206,16 @@ impl Gated {
         let weight = Packed::ordered(level, stored, bytes, (2 * outputs, inputs, 1), order);
         let bias = (0..2 * outputs).map(|column| bias[order(column)]).collect();
         Self { weight, bias, outputs }
+    }
+}
+
+impl Prepared for Gated {
+    fn bytes(&self) -> usize {
+        self.weight.bytes()
+    }
+
+    fn trim(&mut self) {
+        self.weight.trim();
     }
 }
 

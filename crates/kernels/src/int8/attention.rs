@@ -95,17 +95,17 @@ impl Keys for Level {
     unsafe fn score<S: Simd>(
         self,
         scores: &mut [f32],
-        rows: usize,
+        tile: Range<usize>,
         of: Packed<'_>,
         some: Range<usize>,
     ) {
-        let Packed { queries, keys, shape } = of;
+        let Packed { queries, rows, keys, shape } = of;
         let depth = depth(shape);
         let (numbers, quanta) = queries.split_at(chunked_len(rows, depth));
         let (keys, columns) = keys.split_at(packed_len(self, depth, shape.keys));
         self.compute(ChunkedProduct {
             a: Chunked::new(bytemuck::cast_slice(numbers), rows),
-            rows: 0..rows,
+            rows: tile.clone(),
             b: Panels::new(self, depth, shape.keys, keys),
             columns: some.clone(),
             sums: bytemuck::cast_slice_mut(scores),
@@ -113,7 +113,7 @@ impl Keys for Level {
         });
         let columns: &[Column] = bytemuck::cast_slice(columns);
         let quanta: &[Quantum] = bytemuck::cast_slice(quanta);
-        for (scores, quantum) in scores.chunks_exact_mut(ROW_STRIDE).zip(quanta) {
+        for (scores, quantum) in scores.chunks_exact_mut(ROW_STRIDE).zip(&quanta[tile]) {
             widen(self, scores, &columns[some.clone()], *quantum);
         }
     }

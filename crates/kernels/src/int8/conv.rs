@@ -9,7 +9,7 @@ use crate::conv::direct::{Patches, depth, finish};
 use crate::conv::{ConvShape, winograd};
 use crate::epilogue::Epilogue;
 use crate::gemm::Rows;
-use crate::scratch::with_shared;
+use crate::scratch::{Prepared, with_shared};
 use crate::widen::Stored;
 
 /// The quantised weights of one convolution, for images of one size.
@@ -22,6 +22,22 @@ enum Form {
     Direct(Packed),
     /// Transformed for F(2×2, 3×3): nearly twice as many values.
     Winograd(Transformed),
+}
+
+impl Prepared for ConvWeights {
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Direct(packed) => packed.bytes(),
+            Form::Winograd(transformed) => transformed.bytes(),
+        }
+    }
+
+    fn trim(&mut self) {
+        match &mut self.0 {
+            Form::Direct(packed) => packed.trim(),
+            Form::Winograd(transformed) => transformed.trim(),
+        }
+    }
 }
 
 impl ConvWeights {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::level::Level;
 use super::quantise::{SMALLEST, nearest};
 use crate::gemm::{Panels, gate_order, packed_columns, packed_len};
-use crate::scratch::Buffer;
+use crate::scratch::{Buffer, Prepared};
 use crate::widen::{Stored, widen_values};
 
 /// The longest inner dimension whose sums cannot overflow: `255 · 127 · 2^16 < 2^31`.
@@ -59,6 +59,16 @@ impl Scale {
             return Self { scale: f32::NAN, inverse: 0.0 };
         }
         Self { scale, inverse: if scale > SMALLEST { 1.0 / scale } else { 0.0 } }
+    }
+}
+
+impl Prepared for Packed {
+    fn bytes(&self) -> usize {
+        self.values.bytes() + size_of_val(&*self.columns_of)
+    }
+
+    fn trim(&mut self) {
+        self.values.trim();
     }
 }
 
@@ -185,6 +195,16 @@ pub struct Gated {
     pub(super) weight: Packed,
     pub(super) bias: Vec<f32>,
     pub(super) outputs: usize,
+}
+
+impl Prepared for Gated {
+    fn bytes(&self) -> usize {
+        self.weight.bytes()
+    }
+
+    fn trim(&mut self) {
+        self.weight.trim();
+    }
 }
 
 impl Gated {

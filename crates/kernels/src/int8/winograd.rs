@@ -15,7 +15,7 @@ use crate::conv::winograd::{
 use crate::dispatch::dispatch;
 use crate::gemm::{Arithmetic, Panels, Weight, packed_columns, packed_len, runs};
 use crate::parallel::{Disjoint, for_each_tile};
-use crate::scratch::{Buffer, with_tile};
+use crate::scratch::{Buffer, Prepared, with_tile};
 use crate::simd::{self, PANEL_VECTORS};
 use crate::widen::Stored;
 
@@ -39,6 +39,16 @@ pub(super) struct Transformed {
 
 /// Filters of a panel, rounded up to whole vectors of every instruction set.
 const WIDTH: usize = 16 * PANEL_VECTORS;
+
+impl Prepared for Transformed {
+    fn bytes(&self) -> usize {
+        self.values.bytes() + size_of_val(&*self.columns_of)
+    }
+
+    fn trim(&mut self) {
+        self.values.trim();
+    }
+}
 
 impl Transformed {
     /// Transforms and quantises the weight `[outputs, inputs, 9]` of a file.

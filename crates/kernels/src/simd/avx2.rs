@@ -70,10 +70,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(biased: Self::V) -> Self::V {
+    unsafe fn round(a: Self::V) -> Self::V {
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
         unsafe {
-            let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(biased));
-            _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)))
+            let n = _mm256_cvtps_epi32(n);
+            let exponent = _mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)));
+            _mm256_mul_ps(a, _mm256_castsi256_ps(exponent))
         }
     }
 }

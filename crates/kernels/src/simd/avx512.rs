@@ -74,10 +74,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(biased: Self::V) -> Self::V {
-        unsafe {
-            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(biased));
-            _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23)))
-        }
+    unsafe fn round(a: Self::V) -> Self::V {
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
+        unsafe { _mm512_scalef_ps(a, n) }
     }
 }

@@ -38,8 +38,10 @@ pub(crate) trait Simd {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of each pair; where one is NaN, `b`.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// `2^n` for values `n + 1.5 · 2^23`: their low bits are `n`, which become the exponent.
-    unsafe fn power_of_two(biased: Self::V) -> Self::V;
+    /// The nearest integer, to even where two are as near.
+    unsafe fn round(a: Self::V) -> Self::V;
+    /// `a · 2^n` for integers `n` from −126 to 127.
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V;
 }
 
 /// Vectors side by side in a panel of packed weights.

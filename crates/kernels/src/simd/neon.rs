@@ -65,10 +65,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(biased: Self::V) -> Self::V {
+    unsafe fn round(a: Self::V) -> Self::V {
+        unsafe { vrndnq_f32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
         unsafe {
-            let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased));
-            vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(127 << 23)))
+            let n = vcvtq_s32_f32(n);
+            let exponent = vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127)));
+            vmulq_f32(a, vreinterpretq_f32_s32(exponent))
         }
     }
 }

@@ -63,7 +63,15 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(biased: V) -> V {
-        biased.map(|v| f32::from_bits((v.to_bits() << 23).wrapping_add(127 << 23)))
+    unsafe fn round(a: V) -> V {
+        a.map(f32::round_ties_even)
+    }
+
+    #[inline(always)]
+    unsafe fn scale(a: V, n: V) -> V {
+        std::array::from_fn(|i| {
+            let exponent = (n[i] as i32 + 127) as u32;
+            a[i] * f32::from_bits(exponent << 23)
+        })
     }
 }

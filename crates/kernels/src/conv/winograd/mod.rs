@@ -17,14 +17,11 @@ use crate::gemm::{
     packed_len,
 };
 use crate::parallel::{Disjoint, for_each_tile};
-use crate::scratch::{Buffer, with_shared, with_tile};
+use crate::scratch::{Buffer, Prepared, with_shared, with_tile};
 use crate::simd::{Level, PANEL_VECTORS};
 use crate::widen::Stored;
-use transform::{Four, TileTransform};
-pub(crate) use transform::{Line, Patch, Two, transform_filters};
-
-/// Points of the transform of `f32`.
-pub(super) const POINTS: usize = Four::POINTS;
+use transform::TileTransform;
+pub(crate) use transform::{Four, Line, Patch, Two, transform_filters};
 
 /// Transformed filters of one kind of numbers, and how patches become that and their products
 /// values again.
@@ -95,14 +92,15 @@ impl Operands<'_> {
 
 /// Filters as the products read them: for each point, packed weights `[in_channels, out_channels]`.
 #[derive(Debug)]
-pub struct Transformed {
+pub(crate) struct Transformed<L> {
     level: Level,
     inputs: usize,
     outputs: usize,
     values: Buffer,
+    line: PhantomData<L>,
 }
 
-impl Transformed {
+impl<L: Line> Transformed<L> {
     /// Transforms the weight `[outputs, inputs, 9]` of a file.
     pub(super) fn new(
         level: Level,
@@ -113,10 +111,10 @@ impl Transformed {
     ) -> Self {
         let weight = Weight::new(stored, bytes, (outputs, inputs, 9));
         let plane = packed_len(level, inputs, outputs);
-        let mut values = Buffer::reused(POINTS * plane);
+        let mut values = Buffer::reused(L::POINTS * plane);
         let panel = packed_columns(level);
         let out = Disjoint::new(&mut values);
-        let work = outputs * inputs * POINTS * 4;
+        let work = outputs * inputs * L::POINTS * 4;
         for_each_tile(
             outputs.div_ceil(panel),
             work,
@@ -127,11 +125,21 @@ impl Transformed {
                 let output = |column| Some(first + column).filter(|&c| c < outputs);
                 each_input(weight, width, output, |input, taps| {
                     let at = (first * inputs) + input * width;
-                    transform_filters::<Four>(level, taps, &out, at, plane);
+                    transform_filters::<L>(level, taps, &out, at, plane);
                 });
             },
         );
-        Self { level, inputs, outputs, values }
+        Self { level, inputs, outputs, values, line: PhantomData }
+    }
+}
+
+impl<L> Prepared for Transformed<L> {
+    fn bytes(&self) -> usize {
+        self.values.bytes()
+    }
+
+    fn trim(&mut self) {
+        self.values.trim();
     }
 }
 
@@ -152,9 +160,9 @@ pub(crate) fn each_input(
     });
 }
 
-impl Filters for Transformed {
+impl<L: Line> Filters for Transformed<L> {
     type Level = Level;
-    type Line = Four;
+    type Line = L;
     const NOTED: usize = 0;
 
     fn channels(&self) -> (usize, usize) {
@@ -173,7 +181,7 @@ impl Filters for Transformed {
 
     fn enter(&self, patch: &Patch<'_>, operands: &Operands<'_>, row: usize) {
         let place = |channel| operands.place(row, channel);
-        patch.transform::<Four>(self.level, &operands.numbers, place, operands.plane());
+        patch.transform::<L>(self.level, &operands.numbers, place, operands.plane());
     }
 
     fn leave(&self, _: &mut [f32], _: usize, _: &[f32]) {}

@@ -37,6 +37,7 @@ pub(crate) trait Line: Sync + 'static {
 }
 
 /// Tiles of two at the points 0, ±1 and infinity: nothing but sums, which enlarge rounding little.
+#[derive(Debug)]
 pub(crate) struct Two;
 
 #[allow(unsafe_code)]
@@ -78,6 +79,7 @@ impl Line for Two {
 /// Tiles of four at the points 0, ±√½, ±√2 and infinity, which enlarge rounding a third to half as
 /// much as the usual 0, ±1, ±2 (Alam et al., "Winograd convolution for deep neural networks:
 /// efficient point selection", 2022).
+#[derive(Debug)]
 pub(crate) struct Four;
 
 /// The interpolation points but for 0 and infinity; their negatives are points too.
