@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, PNDMScheduler
+from diffusers import AutoencoderKL, LCMScheduler, PNDMScheduler
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
@@ -17,11 +17,11 @@ from train_unet import FAMILIES, Plan, build_text, build_unet
 
 SCHEDULER = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "steps_offset": 1, "skip_prk_steps": True, "set_alpha_to_one": False,
+    "steps_offset": 1, "set_alpha_to_one": False,
 }
 
 
-def model_index() -> dict:
+def model_index(scheduler: str) -> dict:
     """The pipeline's table of contents."""
     return {
         "_class_name": "StableDiffusionPipeline",
@@ -30,7 +30,7 @@ def model_index() -> dict:
         "image_encoder": [None, None],
         "requires_safety_checker": False,
         "safety_checker": [None, None],
-        "scheduler": ["diffusers", "PNDMScheduler"],
+        "scheduler": ["diffusers", scheduler],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
@@ -69,8 +69,12 @@ def export(work: Path, plan: Plan, target: Path, run: str = "unet") -> None:
     unet, text = build_unet(plan, side), build_text(plan, len(tokenizer))
     torch.nn.ModuleList([unet, text]).load_state_dict(state["ema"])
     target.mkdir(parents=True, exist_ok=True)
-    (target / "model_index.json").write_text(json.dumps(model_index(), indent=2) + "\n")
-    scheduler = PNDMScheduler(**SCHEDULER, prediction_type=FAMILIES[plan.family]["prediction"])
+    prediction = FAMILIES[plan.family]["prediction"]
+    if run == "distilled":
+        scheduler = LCMScheduler(**SCHEDULER, prediction_type=prediction)
+    else:
+        scheduler = PNDMScheduler(**SCHEDULER, prediction_type=prediction, skip_prk_steps=True)
+    (target / "model_index.json").write_text(json.dumps(model_index(type(scheduler).__name__), indent=2) + "\n")
     scheduler.register_to_config(clip_sample=False)
     scheduler.save_pretrained(target / "scheduler")
     shutil.copytree(work / "tokenizer", target / "tokenizer", dirs_exist_ok=True)
@@ -91,9 +95,10 @@ def main() -> None:
     ap.add_argument("--work", type=Path, default=Path("build"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
     ap.add_argument("--channels", default="32,64,128")
+    ap.add_argument("--run", choices=("unet", "distilled"), default="unet")
     ap.add_argument("--out", type=Path, default=Path("weights/pocket-paper-sd1"))
     args = ap.parse_args()
-    export(args.work, Plan(family=args.family, channels=tuple(map(int, args.channels.split(",")))), args.out)
+    export(args.work, Plan(family=args.family, channels=tuple(map(int, args.channels.split(",")))), args.out, args.run)
     for path in sorted(args.out.rglob("*")):
         if path.is_file():
             print(f"{path.stat().st_size:>10}  {path}")

@@ -20,7 +20,7 @@ class Recipe:
 
 MODELS: dict[str, Recipe] = {
     "pocket-paper-sd1": Recipe("sd1", "paper", None, 240, 90, 3000),
-    "pocket-watercolour-sd1": Recipe("sd1", "watercolour", "pocket-paper-sd1", 60, lr=8e-4),
-    "pocket-neon-sd2": Recipe("sd2", "neon", "pocket-paper-sd1", 180, 45, 1500),
-    "pocket-pixel-sd2": Recipe("sd2", "pixel", "pocket-neon-sd2", 60, lr=8e-4),
+    "pocket-watercolour-sd1": Recipe("sd1", "watercolour", "pocket-paper-sd1", 18, lr=8e-4),
+    "pocket-neon-sd2": Recipe("sd2", "neon", "pocket-paper-sd1", 40, text_steps=800, lr=8e-4),
+    "pocket-pixel-sd2": Recipe("sd2", "pixel", "pocket-neon-sd2", 18, lr=8e-4),
 }

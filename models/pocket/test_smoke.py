@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 
 from attributes import VALUES
 from data import load_rows
+from distil import Distiller
 from evaluate import Case, Job, evaluate, structure, table
+from export import export
 from focus import subject_masks
 from recipes import MODELS
 from sample import contact_sheet
@@ -51,7 +54,9 @@ def test_captions_tell_what_they_mention() -> None:
 
 def test_noise_weights() -> None:
     eps, v = Noise("epsilon"), Noise("v_prediction")
-    assert float(eps.weight.max()) <= 1.0 and float(v.weight.max()) <= 5.0
+    plain, snr = Noise("epsilon", low=0.0), eps.alpha / (1 - eps.alpha)
+    assert float(plain.weight.max()) <= 1.0 and float(Noise("v_prediction", low=0.0).weight.max()) <= 5.0
+    assert torch.equal(eps.weight > plain.weight, snr < 0.3) and bool((eps.weight >= plain.weight).all())
     x, e, t = torch.ones(2, 4, 8, 8), torch.zeros(2, 4, 8, 8), torch.tensor([10, 900])
     noisy, target = v.mix(x, e, t)
     a = v.alpha[t].view(-1, 1, 1, 1)
@@ -70,7 +75,7 @@ def true_pictures(jobs: list[Job]) -> None:
 
 def test_pipeline_from_nothing(tmp_path: Path) -> None:
     work, out = tmp_path / "work", tmp_path / "weights"
-    everything(work, out, ["pocket-neon-sd2"], TINY, HURRY)
+    everything(work, out, ["pocket-neon-sd2"], TINY, 2 * HURRY)
     sheet = contact_sheet(out / "pocket-neon-sd2", ["cat dancing in rain", "\u6d77 \U0001f431"], 1, 2, 3.0, 1)
     assert sheet.size == (34, 68)
     paper = work / "pocket-paper-sd1"
@@ -79,6 +84,11 @@ def test_pipeline_from_nothing(tmp_path: Path) -> None:
     plan = plan_of(MODELS["pocket-paper-sd1"], TINY, HURRY / 2)
     losses = Trainer(paper, plan, run="second", start=out / "pocket-paper-sd1").run(report=20)
     assert np.isfinite(losses).all()
+    plan = replace(plan, small_minutes=0.0, text_steps=0, dropout=0.0)
+    losses = Distiller(paper, plan, out / "pocket-paper-sd1").run(report=20)
+    assert np.isfinite(losses).all()
+    export(paper, plan, tmp_path / "few", run="distilled")
+    assert contact_sheet(tmp_path / "few", ["cat"], 1, 4, 1.0, 1).size == (34, 34)
 
 
 def test_evaluation(tmp_path: Path) -> None:

@@ -267,10 +267,11 @@ impl<P: Fn(usize) -> usize, L: Line> Task for PatchTransform<'_, P, L> {
                 *start = row.zip(column).map(|(y, x)| (y * shape.source.1 + x) * channels);
             }
         }
+        // Outside the loop, which would fill it each time.
+        let mut half = [[[0.0_f32; 16]; SIDE]; SIDE];
         for channel in (0..padded(channels)).step_by(S::LANES) {
             let whole = channel + S::LANES <= channels;
             let at = place(channel);
-            let mut half = [[[0.0_f32; 16]; SIDE]; SIDE];
             // SAFETY: the instruction set is the caller's promise; vectors are read inside
             // `image` (checked by the slice) or a buffer of one vector at least, and patches of
             // different threads do not overlap.
