@@ -1,41 +1,47 @@
-//! 1,000 event streams, a tenth of which nobody reads.
+//! 1,000 event streams, a tenth of which nobody reads: those are dropped, and come back to what they
+//! missed.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBuf;
+use serde_json::json;
+
 use super::Run;
-use super::client::body;
 use super::report::Report;
-use super::server::Server;
+use super::server::{Server, wait};
 use super::site::{Site, free_port};
 
 /// Streams in all.
 const STREAMS: usize = 1000;
 /// Streams that nobody reads.
 const STALLED: usize = 100;
+/// Images of the job.
+const IMAGES: usize = 200;
 /// What the server may take for them.
 const MOST: u64 = 256 << 20;
 
 pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let Some(site) = Site::new(run)? else { return Ok(()) };
+    let site = site.with("DIFFUSION_SERVER_UNREAD_SECONDS", "2");
     let server = Server::start_whole(&site, free_port()?)?;
     let client = server.client();
-    let id = client.ask("long", &body("a cat", 1, 900))?;
+    // Its first event is more than the sockets of a stream that nobody reads hold.
+    let id = client.ask(
+        "long",
+        &json!({"kind": "txt2img", "prompt": "a cat", "steps": 900, "count": IMAGES}),
+    )?;
     let before = server.resident()?;
     let mut streams = Vec::new();
-    for _ in 0..STREAMS {
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
-        write!(
-            stream,
-            "GET /api/v1/jobs/{id}/events HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n",
-            server.port
-        )?;
-        stream.set_nonblocking(true)?;
-        streams.push(stream);
+    for n in 0..STREAMS {
+        // Of those that nobody reads the sockets hold little, so that it shows soon.
+        streams.push(listen(&server, &id, None, n < STALLED)?);
     }
     let read = streams.split_off(STALLED);
+    let stalled = streams;
     let (since, mut peak, mut bytes, mut looks) = (Instant::now(), before, 0_u64, Vec::new());
     let mut open = vec![true; read.len()];
     let mut buffer = vec![0; 1 << 16];
@@ -66,7 +72,75 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     report.figure("resident at the most, MiB", peak >> 20);
     report
         .expect(peak < before + MOST, || format!("{} MiB more were taken", (peak - before) >> 20));
+
+    let mut laggards = Vec::new();
+    for stream in stalled {
+        laggards.extend(known_when_dropped(stream)?);
+    }
+    let dropped = laggards.len();
+    report.figure("laggards dropped", dropped);
+    report.expect(dropped > 0, || "nobody who reads nothing was dropped".into());
+    let mut resumed = Vec::new();
+    for known in laggards {
+        resumed.push((known, listen(&server, &id, Some(known), false)?));
+    }
+    client.post(&format!("/api/v1/jobs/{id}/cancel"), "cancel", &json!({}))?;
+    let mut caught_up = 0;
+    for (known, mut stream) in resumed {
+        let mut text = Vec::new();
+        wait(|| Ok(is_at_end(&mut stream, &mut text)))?;
+        let text = String::from_utf8_lossy(&text);
+        let last = last_id(&text);
+        caught_up +=
+            usize::from(last.is_some_and(|last| last > known) && text.contains("cancelled"));
+    }
+    report.figure("laggards resumed to the end", caught_up);
+    report.expect(caught_up == dropped, || format!("{caught_up} of {dropped} caught up"));
     let names = ["health check p50, ms", "health check p99, ms", "health check max, ms"];
     report.times(names, looks);
     Ok(())
+}
+
+/// Listens to a job, from what is known of it on.
+fn listen(
+    server: &Server,
+    id: &str,
+    known: Option<u64>,
+    reads_nothing: bool,
+) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
+    if reads_nothing {
+        setsockopt(&stream, RcvBuf, &2048)?;
+    }
+    let known = known.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
+    write!(
+        stream,
+        "GET /api/v1/jobs/{id}/events HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n{known}\r\n",
+        server.port
+    )?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// The last version of the job that reached a stream which the server has dropped.
+fn known_when_dropped(mut stream: TcpStream) -> anyhow::Result<Option<u64>> {
+    let mut text = Vec::new();
+    if !is_at_end(&mut stream, &mut text) {
+        return Ok(None);
+    }
+    Ok(Some(last_id(&String::from_utf8_lossy(&text)).unwrap_or(0)))
+}
+
+/// Reads what has come; whether nothing will come any more.
+fn is_at_end(stream: &mut TcpStream, text: &mut Vec<u8>) -> bool {
+    match stream.read_to_end(text) {
+        Ok(_) => true,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+/// The id of the last event that came whole.
+fn last_id(text: &str) -> Option<u64> {
+    let (whole, _) = text.rsplit_once("\n\n")?;
+    whole.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).next_back()
 }

@@ -23,6 +23,7 @@ mod report;
 mod rolling;
 mod server;
 mod site;
+mod slow_clients;
 mod sqlite_killed;
 mod worker_killed;
 mod zombie;
@@ -83,6 +84,8 @@ enum Row {
     Backlog,
     /// 1,000 event streams, a tenth of which nobody reads
     Listeners,
+    /// 2,000 connections that send by drops or read nothing
+    SlowClients,
     /// No fault: time to the first step, overhead, throughput
     Latency,
 }
@@ -167,7 +170,9 @@ impl Row {
     fn is_for(self, kind: Kind) -> bool {
         match self {
             Self::Zombie | Self::PostgresStopped | Self::Partition => kind == Kind::Postgres,
-            Self::SqliteKilled | Self::DiskFull | Self::Listeners => kind == Kind::Sqlite,
+            Self::SqliteKilled | Self::DiskFull | Self::Listeners | Self::SlowClients => {
+                kind == Kind::Sqlite
+            }
             _ => true,
         }
     }
@@ -185,6 +190,7 @@ impl Row {
             Self::Rolling => rolling::run(run, report),
             Self::Backlog => backlog::run(run, report),
             Self::Listeners => listeners::run(run, report),
+            Self::SlowClients => slow_clients::run(run, report),
             Self::Latency => latency::run(run, report),
         }
     }
