@@ -6,11 +6,10 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::RcvBuf;
 use serde_json::json;
 
 use super::Run;
+use super::client::body;
 use super::report::Report;
 use super::server::{Server, wait};
 use super::site::{Site, free_port};
@@ -19,8 +18,8 @@ use super::site::{Site, free_port};
 const STREAMS: usize = 1000;
 /// Streams that nobody reads.
 const STALLED: usize = 100;
-/// Images of the job.
-const IMAGES: usize = 200;
+/// Images of the job that nobody reads of.
+const IMAGES: usize = 600;
 /// What the server may take for them.
 const MOST: u64 = 256 << 20;
 
@@ -29,16 +28,14 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let site = site.with("DIFFUSION_SERVER_UNREAD_SECONDS", "2");
     let server = Server::start_whole(&site, free_port()?)?;
     let client = server.client();
+    let id = client.ask("long", &body("a cat", 1, 900))?;
     // Its first event is more than the sockets of a stream that nobody reads hold.
-    let id = client.ask(
-        "long",
-        &json!({"kind": "txt2img", "prompt": "a cat", "steps": 900, "count": IMAGES}),
-    )?;
+    let large = json!({"kind": "txt2img", "prompt": "a cat", "steps": 900, "count": IMAGES});
+    let large = client.ask("large", &large)?;
     let before = server.resident()?;
     let mut streams = Vec::new();
     for n in 0..STREAMS {
-        // Of those that nobody reads the sockets hold little, so that it shows soon.
-        streams.push(listen(&server, &id, None, n < STALLED)?);
+        streams.push(listen(&server, if n < STALLED { &large } else { &id }, None)?);
     }
     let read = streams.split_off(STALLED);
     let stalled = streams;
@@ -73,18 +70,15 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     report
         .expect(peak < before + MOST, || format!("{} MiB more were taken", (peak - before) >> 20));
 
-    let mut laggards = Vec::new();
-    for stream in stalled {
-        laggards.extend(known_when_dropped(stream)?);
-    }
+    let laggards = known_when_dropped(stalled);
     let dropped = laggards.len();
     report.figure("laggards dropped", dropped);
     report.expect(dropped > 0, || "nobody who reads nothing was dropped".into());
     let mut resumed = Vec::new();
     for known in laggards {
-        resumed.push((known, listen(&server, &id, Some(known), false)?));
+        resumed.push((known, listen(&server, &large, Some(known))?));
     }
-    client.post(&format!("/api/v1/jobs/{id}/cancel"), "cancel", &json!({}))?;
+    client.post(&format!("/api/v1/jobs/{large}/cancel"), "cancel", &json!({}))?;
     let mut caught_up = 0;
     for (known, mut stream) in resumed {
         let mut text = Vec::new();
@@ -102,16 +96,8 @@ pub(super) fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Listens to a job, from what is known of it on.
-fn listen(
-    server: &Server,
-    id: &str,
-    known: Option<u64>,
-    reads_nothing: bool,
-) -> anyhow::Result<TcpStream> {
+fn listen(server: &Server, id: &str, known: Option<u64>) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
-    if reads_nothing {
-        setsockopt(&stream, RcvBuf, &2048)?;
-    }
     let known = known.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
     write!(
         stream,
@@ -122,13 +108,21 @@ fn listen(
     Ok(stream)
 }
 
-/// The last version of the job that reached a stream which the server has dropped.
-fn known_when_dropped(mut stream: TcpStream) -> anyhow::Result<Option<u64>> {
-    let mut text = Vec::new();
-    if !is_at_end(&mut stream, &mut text) {
-        return Ok(None);
+/// The last version of the job that reached each stream which the server has dropped: what sockets
+/// still hold of it comes at once, and then its end.
+fn known_when_dropped(mut streams: Vec<TcpStream>) -> Vec<u64> {
+    const ENOUGH: Duration = Duration::from_secs(3);
+    let mut texts = vec![Vec::new(); streams.len()];
+    let mut ended = vec![false; streams.len()];
+    let since = Instant::now();
+    while since.elapsed() < ENOUGH {
+        for ((stream, text), ended) in streams.iter_mut().zip(&mut texts).zip(&mut ended) {
+            *ended = *ended || is_at_end(stream, text);
+        }
+        thread::sleep(Duration::from_millis(20));
     }
-    Ok(Some(last_id(&String::from_utf8_lossy(&text)).unwrap_or(0)))
+    let dropped = texts.iter().zip(ended).filter(|(_, ended)| *ended);
+    dropped.map(|(text, _)| last_id(&String::from_utf8_lossy(text)).unwrap_or(0)).collect()
 }
 
 /// Reads what has come; whether nothing will come any more.

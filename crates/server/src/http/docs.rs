@@ -1,6 +1,9 @@
 //! The OpenAPI document and its page: what is common to all routes.
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
@@ -56,8 +59,13 @@ pub(super) fn document() -> OpenApi {
     Document::openapi()
 }
 
-/// `GET /openapi.json` and `GET /docs`, for the whole document.
-pub(super) fn page(document: OpenApi) -> Router<AppState> {
-    let config = Config::default().try_it_out_enabled(true).display_request_duration(true);
-    SwaggerUi::new("/docs").config(config).url("/openapi.json", document).into()
+/// `GET /openapi.json` and `GET /docs`, for the whole document: written once, for it is large.
+pub(super) fn page(document: &OpenApi) -> Router<AppState> {
+    let json = Bytes::from(document.to_json().expect("a document of plain values"));
+    let config = Config::from("/openapi.json");
+    let config = config.try_it_out_enabled(true).display_request_duration(true);
+    Router::from(SwaggerUi::new("/docs").config(config)).route(
+        "/openapi.json",
+        get(move || async move { ([(CONTENT_TYPE, "application/json")], json) }),
+    )
 }

@@ -24,7 +24,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let limits = &state.config.server.limits;
 
     own.merge(sdapi)
-        .merge(docs::page(document))
+        .merge(docs::page(&document))
         .merge(page::routes())
         .layer(from_fn(cors::same_origin))
         // Before its layer: what answers other methods answers preflights, which the layer allows.

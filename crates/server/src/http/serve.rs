@@ -92,6 +92,10 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
+/// Bytes that a socket takes beyond what it can send.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Answers what one connection asks.
 async fn answer(
     builder: Builder<TokioExecutor>,
@@ -103,6 +107,9 @@ async fn answer(
 ) {
     // Answers are written whole; waiting to fill packets would only delay events.
     let _ = socket.set_nodelay(true);
+    // What a slow reader has not been sent waits in its answer, not in the kernel's memory.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
     let connection = place.connection.clone();
     let service = service_fn(|mut request: Request<Incoming>| {
         let busy = connection.answering();
