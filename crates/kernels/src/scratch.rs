@@ -129,3 +129,20 @@ thread_buffer!(with_rows);
 thread_buffer!(with_tile);
 thread_buffer!(with_scores);
 thread_buffer!(with_shared);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trimmed_buffer_keeps_its_values_and_no_more_memory() {
+        let lines: Vec<Line> = (0..9).map(|line| Line([line as f32; 16])).collect();
+        let mut buffer = Buffer { lines, len: 20 };
+        let before = buffer.to_vec();
+        buffer.trim();
+        assert_eq!((buffer.lines.len(), buffer.bytes()), (2, 128));
+        assert_eq!(*buffer, before);
+        buffer.trim();
+        assert_eq!(buffer.lines.len(), 2);
+    }
+}

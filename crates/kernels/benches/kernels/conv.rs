@@ -29,8 +29,9 @@ pub(crate) fn all(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn kernel(side: usize, channels: usize, filters: usize) -> impl FnMut() {
-    let shape = ConvShape {
+/// A 3×3 convolution that keeps the size.
+pub(crate) fn shape(side: usize, channels: usize, filters: usize) -> ConvShape {
+    ConvShape {
         source: (side, side),
         input: (side, side),
         in_channels: channels,
@@ -38,7 +39,11 @@ fn kernel(side: usize, channels: usize, filters: usize) -> impl FnMut() {
         kernel: 3,
         stride: 1,
         padding: (1, 1),
-    };
+    }
+}
+
+fn kernel(side: usize, channels: usize, filters: usize) -> impl FnMut() {
+    let shape = shape(side, channels, filters);
     let x = values(side * side * channels);
     let weights = ConvWeights::pack(Stored::F16, &f16_bytes(filters * 9 * channels), &shape);
     let bias = values(filters);

@@ -1,8 +1,9 @@
 //! Packing `f16` weights that are in no cache, as those of large models are when a step uses them.
 
 use criterion::Criterion;
-use diffusion_kernels::{ConvShape, ConvWeights, Packed, Stored};
+use diffusion_kernels::{ConvWeights, Packed, Stored};
 
+use crate::conv::shape;
 use crate::time;
 use crate::values::f16_bytes;
 
@@ -19,15 +20,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     }
     // By Winograd's transform, but the last.
     for (side, channels) in [(64, 320), (32, 640), (16, 1280), (8, 1280)] {
-        let shape = ConvShape {
-            source: (side, side),
-            input: (side, side),
-            in_channels: channels,
-            out_channels: channels,
-            kernel: 3,
-            stride: 1,
-            padding: (1, 1),
-        };
+        let shape = shape(side, channels, channels);
         let values = 9 * channels * channels;
         let mut weights = cold(values);
         time(&mut group, &format!("3x3 {side}x{side} {channels}"), values, move || {
