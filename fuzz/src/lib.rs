@@ -18,7 +18,7 @@ pub const UNET_INDEX: &str = "unet/diffusion_pytorch_model.safetensors.index.jso
 /// The files of a model that the target `model` reads. An input begins with `a` for the first one,
 /// `b` for the second, and so on. In the last place, the UNet's header stands alone: its length
 /// before it and zeros behind it, as many as the tiny model's file has bytes there, are added.
-pub const MODEL_FILES: [&str; 14] = [
+pub const MODEL_FILES: [&str; 15] = [
     "model_index.json",
     "unet/config.json",
     "vae/config.json",
@@ -30,6 +30,7 @@ pub const MODEL_FILES: [&str; 14] = [
     "tokenizer/special_tokens_map.json",
     "tokenizer/added_tokens.json",
     "tokenizer/tokenizer.json",
+    "generation_config.json",
     UNET_INDEX,
     UNET,
     UNET,

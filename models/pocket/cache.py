@@ -16,9 +16,9 @@ from data import render_dataset
 from train_vae import cache_latents
 
 
-def prepare(model: Path, work: Path, scenes: int, style: str = "paper", first_seed: int = 0) -> None:
+def prepare(model: Path, work: Path, scenes: int, style: str = "paper", first_seed: int = 0, size: int = 128) -> None:
     """Render scenes, encode them with the model's autoencoder, copy its tokenizer."""
-    render_dataset(work, scenes, style=style, first_seed=first_seed)
+    render_dataset(work, scenes, size, style, first_seed=first_seed)
     if not (work / "tokenizer").exists():
         shutil.copytree(model / "tokenizer", work / "tokenizer")
     vae = AutoencoderKL.from_pretrained(model / "vae", dtype=torch.float32)

@@ -8,17 +8,15 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, LCMScheduler, PNDMScheduler
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, PNDMScheduler
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
 from tokenizer import pad_with
 from train_unet import FAMILIES, Plan, build_text, build_unet
 
-SCHEDULER = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "steps_offset": 1, "set_alpha_to_one": False,
-}
+FEW_STEPS = 4  # of a distilled model
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 
 
 def model_index(scheduler: str) -> dict:
@@ -71,11 +69,14 @@ def export(work: Path, plan: Plan, target: Path, run: str = "unet") -> None:
     target.mkdir(parents=True, exist_ok=True)
     prediction = FAMILIES[plan.family]["prediction"]
     if run == "distilled":
-        scheduler = LCMScheduler(**SCHEDULER, prediction_type=prediction)
+        scheduler = EulerDiscreteScheduler(**BETAS, prediction_type=prediction, timestep_spacing="trailing")
+        usual = {"num_inference_steps": FEW_STEPS, "guidance_scale": 1.0}
     else:
-        scheduler = PNDMScheduler(**SCHEDULER, prediction_type=prediction, skip_prk_steps=True)
+        scheduler = PNDMScheduler(**BETAS, prediction_type=prediction, steps_offset=1, set_alpha_to_one=False, skip_prk_steps=True)
+        scheduler.register_to_config(clip_sample=False)
+        usual = {"guidance_scale": 5.0}
     (target / "model_index.json").write_text(json.dumps(model_index(type(scheduler).__name__), indent=2) + "\n")
-    scheduler.register_to_config(clip_sample=False)
+    (target / "generation_config.json").write_text(json.dumps(usual, indent=2) + "\n")
     scheduler.save_pretrained(target / "scheduler")
     shutil.copytree(work / "tokenizer", target / "tokenizer", dirs_exist_ok=True)
     pad_with(target / "tokenizer", FAMILIES[plan.family]["pad"])

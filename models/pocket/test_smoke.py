@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import EulerDiscreteScheduler
 
 from attributes import VALUES
 from data import load_rows
-from distil import Distiller
+from distil import CHUNK, EMPTY, Distiller
 from evaluate import Case, Job, evaluate, structure, table
-from export import export
+from export import FEW_STEPS
 from focus import subject_masks
 from recipes import MODELS
 from sample import contact_sheet
@@ -75,7 +77,7 @@ def true_pictures(jobs: list[Job]) -> None:
 
 def test_pipeline_from_nothing(tmp_path: Path) -> None:
     work, out = tmp_path / "work", tmp_path / "weights"
-    everything(work, out, ["pocket-neon-sd2"], TINY, 2 * HURRY)
+    everything(work, out, ["pocket-neon-sd2", "pocket-paper-lightning"], TINY, 2 * HURRY)
     sheet = contact_sheet(out / "pocket-neon-sd2", ["cat dancing in rain", "\u6d77 \U0001f431"], 1, 2, 3.0, 1)
     assert sheet.size == (34, 68)
     paper = work / "pocket-paper-sd1"
@@ -84,11 +86,37 @@ def test_pipeline_from_nothing(tmp_path: Path) -> None:
     plan = plan_of(MODELS["pocket-paper-sd1"], TINY, HURRY / 2)
     losses = Trainer(paper, plan, run="second", start=out / "pocket-paper-sd1").run(report=20)
     assert np.isfinite(losses).all()
-    plan = replace(plan, small_minutes=0.0, text_steps=0, dropout=0.0)
-    losses = Distiller(paper, plan, out / "pocket-paper-sd1").run(report=20)
-    assert np.isfinite(losses).all()
-    export(paper, plan, tmp_path / "few", run="distilled")
-    assert contact_sheet(tmp_path / "few", ["cat"], 1, 4, 1.0, 1).size == (34, 34)
+    few_steps(work / "pocket-paper-lightning", out)
+
+
+def few_steps(work: Path, out: Path) -> None:
+    """A distilled model asks for the steps that it has learnt, from what its teacher was walked with."""
+    model = out / "pocket-paper-lightning"
+    assert json.loads((model / "generation_config.json").read_text()) == {"num_inference_steps": FEW_STEPS, "guidance_scale": 1.0}
+    assert contact_sheet(model, ["cat"], 1, FEW_STEPS, 1.0, 1).size == (34, 34)
+    vae = "vae/diffusion_pytorch_model.safetensors"
+    assert (model / vae).read_bytes() == (out / "pocket-paper-sd1" / vae).read_bytes()
+    distiller = Distiller(work, plan_of(MODELS["pocket-paper-lightning"], TINY, 0.0), out / "pocket-paper-sd1", CHUNK)
+    assert distiller.step > 0 and np.isfinite(distiller.deviation()).all()
+    first, prompts = distiller.beginnings(0, 0)
+    assert np.array_equal(prompts, distiller.prompts[:CHUNK]) and (prompts[EMPTY] == distiller.empty).all()
+    assert np.allclose(distiller.points[:CHUNK, 0], first, atol=2e-3)
+    assert all(distiller.points[row, k].any() for row, k in distiller.pairs)
+    noise = first / distiller.sigma[0]
+    # Each of the steps is what the exported scheduler makes of the same output.
+    for prediction in ("epsilon", "v_prediction"):
+        distiller.noise.prediction = prediction
+        euler = EulerDiscreteScheduler.from_pretrained(model / "scheduler", prediction_type=prediction)
+        euler.set_timesteps(FEW_STEPS)
+        assert torch.equal(euler.timesteps.long(), distiller.timesteps)
+        x = noise * euler.init_noise_sigma
+        mine = first
+        for k, t in enumerate(euler.timesteps):
+            scaled, out_k = euler.scale_model_input(x, t), torch.randn(noise.shape)
+            assert torch.allclose(scaled, mine, atol=2e-3 * float(mine.abs().max())), (prediction, k)
+            x = euler.step(out_k, t, x).prev_sample
+            mine = distiller.few_step(mine, out_k, torch.full((len(mine),), k))
+        assert torch.allclose(x, mine, atol=2e-3 * float(mine.abs().max())), prediction
 
 
 def test_evaluation(tmp_path: Path) -> None:

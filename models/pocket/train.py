@@ -17,7 +17,9 @@ from pathlib import Path
 
 from diffusers import AutoencoderKL
 
+from cache import prepare
 from data import render_dataset
+from distil import CHUNK, Distiller
 from export import export
 from finetune_decoder import finetune
 from recipes import MODELS, Recipe
@@ -78,11 +80,18 @@ def everything(work: Path, out: Path, names: list[str], scale: Scale = Scale(), 
             continue
         if recipe.start:
             everything(work, out, [recipe.start], scale, hurry)
-        tokenizer = out / recipe.start / "tokenizer" if recipe.start else None
-        pictures(folder, autoencoder(work / "autoencoder", scale), tokenizer, recipe, scale)
+        start = out / recipe.start if recipe.start else None
         plan = plan_of(recipe, scale, hurry)
-        Trainer(folder, plan, start=out / recipe.start if recipe.start else None).run()
-        export(folder, plan, out / name)
+        if recipe.trajectories:
+            # With the autoencoder of the start, whose latents they are in.
+            prepare(start, folder, scale.scenes, recipe.style, size=scale.size)
+            Distiller(folder, plan, start, max(CHUNK, round(recipe.trajectories * min(1.0, hurry)))).run()
+            export(folder, plan, out / name, run="distilled")
+        else:
+            tokenizer = start / "tokenizer" if start else None
+            pictures(folder, autoencoder(work / "autoencoder", scale), tokenizer, recipe, scale)
+            Trainer(folder, plan, start=start).run()
+            export(folder, plan, out / name)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
+use crate::config::{ClipTextConfig, GenerationConfig, Reader, UNetConfig, VaeConfig};
 use crate::plan::Plan;
 use crate::schedulers::{self, SchedulerConfig, begin_index};
 use crate::source::Source;
@@ -21,6 +21,8 @@ pub struct ModelInfo {
     pub vae: VaeConfig,
     /// The model's own scheduler.
     pub scheduler: SchedulerConfig,
+    /// What is asked of it where nobody says otherwise.
+    pub generation: GenerationConfig,
 }
 
 /// The generation of Stable Diffusion that a model is built as.
@@ -50,7 +52,7 @@ const CLASSES: [(&str, &str); 4] = [
 ];
 
 impl ModelInfo {
-    /// Reads `model_index.json` and the configuration of each component.
+    /// Reads `model_index.json`, the configuration of each component, and its defaults.
     ///
     /// # Errors
     /// A file is missing or broken, or holds a value that is not supported.
@@ -83,7 +85,8 @@ impl ModelInfo {
         }
         let scheduler = Reader::open(source, "scheduler/scheduler_config.json")?;
         let scheduler = SchedulerConfig::new(scheduler);
-        Ok(Self { text: encoder, unet, vae, scheduler })
+        let generation = GenerationConfig::read(source)?;
+        Ok(Self { text: encoder, unet, vae, scheduler, generation })
     }
 
     /// The generation of Stable Diffusion.

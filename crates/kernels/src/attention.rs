@@ -194,55 +194,45 @@ pub(crate) fn attend(
     let each = key_len + value_len;
     with_shared(heads * each, |packed| {
         let parts = Disjoint::new(packed);
-        for_each_tile(
-            heads,
-            keys * channels * 16,
-            || (),
-            |(), head| {
-                // SAFETY: each head has a part of its own.
-                #[allow(unsafe_code)]
-                let part = unsafe { parts.part(head * each, each) };
-                let (packed_keys, packed_values) = part.split_at_mut(key_len);
-                kind.pack(packed_keys, Head { rows: k, head, shape }, shape);
-                let v = Head { rows: v, head, shape };
-                pack(level, packed_values, keys, head_dim, |row, column| v.row(row)[column]);
-            },
-        );
+        for_each_tile(heads, keys * channels * 16, |head| {
+            // SAFETY: each head has a part of its own.
+            #[allow(unsafe_code)]
+            let part = unsafe { parts.part(head * each, each) };
+            let (packed_keys, packed_values) = part.split_at_mut(key_len);
+            kind.pack(packed_keys, Head { rows: k, head, shape }, shape);
+            let v = Head { rows: v, head, shape };
+            pack(level, packed_values, keys, head_dim, |row, column| v.row(row)[column]);
+        });
         let packed = &*packed;
         let rows = shape.block_rows(level);
         let blocks = queries.div_ceil(rows);
         let out = Disjoint::new(out);
-        for_each_tile(
-            heads * blocks,
-            2 * queries * keys * channels,
-            || (),
-            |(), index| {
-                let head = index / blocks;
-                let first = index % blocks * rows;
-                let part = &packed[head * each..][..each];
-                let rows = first..(first + rows).min(queries);
-                let count = rows.len();
-                with_rows(kind.queries_len(count, shape), |queries| {
-                    with_scores(level.rows() * ROW_STRIDE, |scores| {
-                        with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
-                            level.run(Queries {
-                                q,
-                                shape,
-                                head,
-                                rows,
-                                kind,
-                                keys: &part[..key_len],
-                                values: Panels::new(level, keys, head_dim, &part[key_len..]),
-                                out: &out,
-                                queries,
-                                scores,
-                                sums,
-                            });
+        for_each_tile(heads * blocks, 2 * queries * keys * channels, |index| {
+            let head = index / blocks;
+            let first = index % blocks * rows;
+            let part = &packed[head * each..][..each];
+            let rows = first..(first + rows).min(queries);
+            let count = rows.len();
+            with_rows(kind.queries_len(count, shape), |queries| {
+                with_scores(level.rows() * ROW_STRIDE, |scores| {
+                    with_tile(count * head_dim.next_multiple_of(level.lanes()), |sums| {
+                        level.run(Queries {
+                            q,
+                            shape,
+                            head,
+                            rows,
+                            kind,
+                            keys: &part[..key_len],
+                            values: Panels::new(level, keys, head_dim, &part[key_len..]),
+                            out: &out,
+                            queries,
+                            scores,
+                            sums,
                         });
                     });
                 });
-            },
-        );
+            });
+        });
     });
 }
 
@@ -329,7 +319,7 @@ impl<K: Keys> Task for Queries<'_, K> {
                     let rescale = unsafe { seen.add::<S>(line, visible) };
                     line[visible..block.len()].fill(0.0);
                     if rescale != 1.0 && first > 0 {
-                        sums[i * stride..][..stride].iter_mut().for_each(|v| *v *= rescale);
+                        sums[i * stride..][..head_dim].iter_mut().for_each(|v| *v *= rescale);
                     }
                 }
                 // SAFETY: as above.

@@ -17,25 +17,25 @@ pub(crate) const CHUNK: usize = 32 * 1024;
 /// work is split, so that it sees threads share a buffer.
 const WORTH_SPLITTING: usize = if cfg!(miri) { 0 } else { 1 << 20 };
 
+/// Pieces of a loop for each thread, where it has so many tiles.
+const PIECES: usize = 16;
+
 /// Rows of `width` values that one task takes: a chunk's worth. It follows the shape alone, so
 /// that sums over chunks do not depend on the number of threads.
 pub(crate) fn rows_per_chunk(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }
 
-/// Calls `body` with every tile's index and some scratch; in parallel where the whole work, in
-/// multiply-adds, is worth it.
-pub(crate) fn for_each_tile<S>(
-    tiles: usize,
-    work: usize,
-    scratch: impl Fn() -> S + Send + Sync,
-    body: impl Fn(&mut S, usize) + Send + Sync,
-) {
+/// Calls `body` with every tile's index; in parallel where the whole work, in multiply-adds, is
+/// worth it.
+pub(crate) fn for_each_tile(tiles: usize, work: usize, body: impl Fn(usize) + Send + Sync) {
     if tiles < 2 || work < WORTH_SPLITTING {
-        let mut scratch = scratch();
-        (0..tiles).for_each(|tile| body(&mut scratch, tile));
+        (0..tiles).for_each(body);
     } else {
-        (0..tiles).into_par_iter().for_each_init(scratch, body);
+        // Of its own, rayon would leave runs of tiles whole that a thread with nothing left to do
+        // could take over.
+        let piece = (tiles / (PIECES * rayon::current_num_threads())).max(1);
+        (0..tiles).into_par_iter().with_max_len(piece).for_each(body);
     }
 }
 

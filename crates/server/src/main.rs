@@ -5,6 +5,7 @@ mod catalogue;
 mod cli;
 mod config;
 mod dataset;
+mod defaults;
 mod embedded;
 mod encode;
 mod explain;

@@ -5,12 +5,14 @@
 //! error that names it.
 
 mod clip;
+mod generation;
 mod python;
 mod reader;
 mod unet;
 mod vae;
 
 pub use clip::ClipTextConfig;
+pub use generation::GenerationConfig;
 pub use reader::Reader;
 pub use unet::{Block, BlockAttention, UNetConfig};
 pub use vae::VaeConfig;

@@ -15,6 +15,7 @@ pub(crate) const VAE: &str = "vae/config.json";
 pub(crate) const TEXT: &str = "text_encoder/config.json";
 pub(crate) const SCHEDULER: &str = "scheduler/scheduler_config.json";
 pub(crate) const INDEX: &str = "model_index.json";
+pub(crate) const GENERATION: &str = "generation_config.json";
 pub(crate) const UNET_WEIGHTS: &str = "unet/diffusion_pytorch_model.safetensors";
 
 /// No tiny model needs a single allocation of this size, whatever its files say.
@@ -28,9 +29,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(Options::defau
 pub(crate) struct Broken(pub(crate) Folder);
 
 impl Broken {
-    /// A copy of the tiny model of Stable Diffusion 1.
+    /// A copy of the tiny model of Stable Diffusion 1, with defaults of its own.
     pub(crate) fn new() -> Self {
-        Self(Folder::copy_of("tiny-sd1"))
+        let model = Self(Folder::copy_of("tiny-sd1"));
+        model.write(GENERATION, r#"{"num_inference_steps": 4, "guidance_scale": 1}"#);
+        model
     }
 
     /// A copy of the tiny model of Stable Diffusion 2, whose tokenizer is one file.

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use diffusion_engine::config::GenerationConfig;
 use diffusion_engine::{Plan, generate};
 use serde_json::{Value, json};
 
-use crate::broken::{Broken, TEXT, UNET, VAE};
+use crate::broken::{Broken, GENERATION, TEXT, UNET, VAE};
 use crate::not_finite::plan;
 
 /// Sizes that are none.
@@ -86,6 +87,29 @@ fn values_of_the_text_encoder_that_are_not_built_are_named() {
     ] {
         model.refused_value(TEXT, key, value);
     }
+}
+
+#[test]
+fn defaults_are_read_and_checked() {
+    let model = Broken::new();
+    let read = || model.open().unwrap().info().generation;
+    assert_eq!(read(), GenerationConfig { steps: Some(4), guidance: Some(1.0) });
+    for (key, value) in [
+        ("num_inference_steps", json!(0)),
+        ("num_inference_steps", json!(1001)),
+        ("num_inference_steps", json!(4.5)),
+        ("num_inference_steps", json!([4])),
+        ("guidance_scale", json!(-1)),
+        ("guidance_scale", json!(1e9)),
+        ("guidance_scale", json!("7.5")),
+    ] {
+        model.refused_value(GENERATION, key, value);
+    }
+    model.refused_with(GENERATION, "[4]", &["not a JSON object"]);
+    model.write(GENERATION, json!({"do_sample": true, "guidance_scale": null}).to_string());
+    assert_eq!(read(), GenerationConfig::default());
+    model.remove(GENERATION);
+    assert_eq!(read(), GenerationConfig::default());
 }
 
 #[test]

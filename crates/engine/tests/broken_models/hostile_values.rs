@@ -7,7 +7,7 @@ use diffusion_engine::images::RgbImage;
 use diffusion_engine::{Plan, generate};
 use serde_json::{Map, Value, json};
 
-use crate::broken::{Broken, INDEX, SCHEDULER, TEXT, UNET, VAE, check_line};
+use crate::broken::{Broken, GENERATION, INDEX, SCHEDULER, TEXT, UNET, VAE, check_line};
 
 fn hostile_values() -> Vec<Value> {
     vec![
@@ -89,6 +89,11 @@ fn no_value_of_the_text_encoder_panics() {
 #[test]
 fn no_value_of_the_scheduler_panics() {
     every_value_of(SCHEDULER);
+}
+
+#[test]
+fn no_default_panics() {
+    every_value_of(GENERATION);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::broken::{Broken, INDEX, SCHEDULER, TEXT, UNET, UNET_WEIGHTS, VAE, check_line};
+use crate::broken::{
+    Broken, GENERATION, INDEX, SCHEDULER, TEXT, UNET, UNET_WEIGHTS, VAE, check_line,
+};
 
 /// What happens to a file: bytes set anywhere, then perhaps some cut out.
 #[derive(Debug, Clone)]
@@ -124,7 +126,7 @@ fn a_whole_model_with_a_mutated_header_opens_or_does_not() {
 #[test]
 fn configurations_with_random_bytes_are_read_or_are_not() {
     let model = Broken::new();
-    for file in [INDEX, UNET, VAE, TEXT, SCHEDULER] {
+    for file in [INDEX, UNET, VAE, TEXT, SCHEDULER, GENERATION] {
         let good = model.read(file);
         proptest!(cases(64), |(mutation in mutation())| {
             let mut bytes = good.clone();

@@ -53,6 +53,9 @@ pub(crate) trait Tile<A: Arithmetic> {
     const LANES: usize;
     /// Rows of a register tile.
     const ROWS: usize;
+    /// Registers of half the width, where they save time; else itself. A processor that has these
+    /// instructions has those.
+    type Half: Tile<A>;
 
     unsafe fn zero() -> Self::Sums;
     unsafe fn load(from: *const A::Sum) -> Self::Sums;
@@ -100,6 +103,7 @@ impl<S: Simd> Tile<Level> for S {
     type Right = S::V;
     const LANES: usize = S::LANES;
     const ROWS: usize = S::ROWS;
+    type Half = S::Half;
 
     #[inline(always)]
     unsafe fn zero() -> S::V {

@@ -11,22 +11,31 @@ pub(crate) const MAX_DEPTH: usize = 256;
 /// two apart would compete for the same places of the cache.
 pub(crate) const ROW_STRIDE: usize = MAX_DEPTH + 16;
 
-/// `c[rows, N·LANES] = a · b`, or `c += a · b` unless `fresh`: every value is one chain of
-/// additions in the order of the inner dimension, whatever the number of rows.
+/// Where the operands of a register tile lie.
+pub(super) struct Operands<A: Arithmetic> {
+    /// Rows of `depth` numbers, [`ROW_STRIDE`] apart.
+    pub(super) a: *const A::Left,
+    /// `depth` rows of numbers, `b_stride` apart.
+    pub(super) b: *const A::Right,
+    pub(super) b_stride: usize,
+    pub(super) depth: usize,
+    /// Rows of sums, `c_stride` apart.
+    pub(super) c: *mut A::Sum,
+    pub(super) c_stride: usize,
+}
+
+/// `c = a · b`, or `c += a · b` unless `fresh`, in a tile of `rows` rows and as many columns as
+/// `VECTORS` registers of `R` hold: every value is one chain of additions in the order of the inner
+/// dimension, whatever the number of rows.
 ///
 /// # Safety
-/// `rows ≤ T::ROWS`; `a` has `rows` rows of `depth` numbers, [`ROW_STRIDE`] apart; `b` has `depth`
-/// rows of `VECTORS · LANES` numbers without gaps; `c` has `rows` rows of as many sums, `c_stride`
-/// apart, and overlaps neither.
+/// The processor has the instruction set of `R`; `rows ≤ T::ROWS`; `a` and `c` have that many rows, those of `b` and `c` that many columns; `c`
+/// overlaps neither `a` nor `b`.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, const VECTORS: usize>(
+pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, R: Tile<A>, const VECTORS: usize>(
     rows: usize,
-    a: *const A::Left,
-    b: *const A::Right,
-    c: *mut A::Sum,
-    c_stride: usize,
-    depth: usize,
+    operands: Operands<A>,
     fresh: bool,
 ) {
     const { assert!(T::ROWS <= MAX_ROWS && VECTORS <= PANEL_VECTORS) };
@@ -35,7 +44,7 @@ pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, const VECTORS: usize>(
             match rows {
                 // SAFETY: the caller's promise.
                 $($n if $n <= T::ROWS => unsafe {
-                    fixed::<A, T, VECTORS, $n>(a, b, c, c_stride, depth, fresh);
+                    fixed::<A, R, VECTORS, $n>(operands, fresh);
                 },)*
                 _ => {}
             }
@@ -48,13 +57,10 @@ pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, const VECTORS: usize>(
 #[allow(unsafe_code)]
 #[inline(always)]
 unsafe fn fixed<A: Arithmetic, T: Tile<A>, const VECTORS: usize, const ROWS: usize>(
-    a: *const A::Left,
-    b: *const A::Right,
-    c: *mut A::Sum,
-    c_stride: usize,
-    depth: usize,
+    operands: Operands<A>,
     fresh: bool,
 ) {
+    let Operands { a, mut b, b_stride, depth, c, c_stride } = operands;
     // SAFETY: every pointer stays within what the caller of `tile` promised.
     unsafe {
         let mut sums = [[T::zero(); VECTORS]; ROWS];
@@ -65,13 +71,12 @@ unsafe fn fixed<A: Arithmetic, T: Tile<A>, const VECTORS: usize, const ROWS: usi
                 }
             }
         }
-        let mut b = b;
         for k in 0..depth {
             let mut right = [T::right(b); VECTORS];
             for (v, right) in right.iter_mut().enumerate() {
                 *right = T::right(b.add(v * T::LANES));
             }
-            b = b.add(VECTORS * T::LANES);
+            b = b.add(b_stride);
             for (r, row) in sums.iter_mut().enumerate() {
                 let left = T::left(*a.add(r * ROW_STRIDE + k));
                 for (sum, right) in row.iter_mut().zip(right) {

@@ -95,15 +95,10 @@ pub(crate) fn gemm<A: Arithmetic>(
 ) {
     let cut = Cut::new(b.level(), rows, b.columns(), 1);
     let work = rows * b.columns() * b.depth();
-    for_each_tile(
-        cut.count(),
-        work,
-        || (),
-        |(), index| {
-            let (rows, columns) = cut.block(index);
-            block(a, rows, b, columns, &finish);
-        },
-    );
+    for_each_tile(cut.count(), work, |index| {
+        let (rows, columns) = cut.block(index);
+        block(a, rows, b, columns, &finish);
+    });
 }
 
 /// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The sums
@@ -122,23 +117,17 @@ pub(crate) fn gemms<'a, A: Arithmetic>(
     let work = count * rows * any.columns() * any.depth();
     assert!(count * rows * stride <= out.len(), "result too short");
     let out = Disjoint::new(out);
-    for_each_tile(
-        count * cut.count(),
-        work,
-        || (),
-        |(), index| {
-            let (product, index) = (index / cut.count(), index % cut.count());
-            let (part, _) = cut.block(index);
-            // SAFETY: parts of the rows of one product, and different products, are disjoint.
-            #[allow(unsafe_code)]
-            let sums =
-                unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
-            let sums = bytemuck::cast_slice_mut(sums);
-            let (a, b) = (a(product), b(product));
-            let columns = 0..b.columns();
-            b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride });
-        },
-    );
+    for_each_tile(count * cut.count(), work, |index| {
+        let (product, index) = (index / cut.count(), index % cut.count());
+        let (part, _) = cut.block(index);
+        // SAFETY: parts of the rows of one product, and different products, are disjoint.
+        #[allow(unsafe_code)]
+        let sums = unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
+        let sums = bytemuck::cast_slice_mut(sums);
+        let (a, b) = (a(product), b(product));
+        let columns = 0..b.columns();
+        b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride });
+    });
 }
 
 /// Bytes of working memory that a thread keeps: one block's left operand and sums, and the scores
@@ -272,7 +261,7 @@ struct RowsProduct<'a, A: Arithmetic, R> {
     columns: Range<usize>,
     /// Room for the left operand, `[rows, ROW_STRIDE]`.
     chunk: &'a mut [A::Left],
-    /// The result, `[rows, columns rounded up to whole vectors]`.
+    /// The result, a row for each of the rows, as far apart as whole vectors hold the columns.
     sums: &'a mut [A::Sum],
 }
 
@@ -294,7 +283,7 @@ impl<A: Arithmetic, R: Rows<A::Left>> Product<A> for RowsProduct<'_, A, R> {
 }
 
 /// `sums[rows, stride] (+)= chunk[rows, ROW_STRIDE] · b[run, columns]`, starting afresh with the
-/// first run.
+/// first run. What `sums` hold beyond the last column is not defined.
 ///
 /// # Safety
 /// The processor has the instruction set of `T`.
@@ -309,6 +298,7 @@ pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
     sums: &mut [A::Sum],
     stride: usize,
 ) {
+    const { assert!(T::Half::LANES <= T::LANES) };
     let panel = PANEL_VECTORS * T::LANES;
     let fresh = run.start == 0;
     let width = columns.len().next_multiple_of(T::LANES);
@@ -324,26 +314,27 @@ pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
         let narrow = b.columns().next_multiple_of(T::LANES) - column < panel;
         let lanes = if narrow { T::LANES } else { panel };
         let right = &b.numbers()[column * b.depth() + run.start * lanes..][..run.len() * lanes];
+        let half = T::Half::LANES < T::LANES && columns.end - column <= T::Half::LANES;
         for row in (0..rows).step_by(T::ROWS) {
             let count = T::ROWS.min(rows - row);
-            let left = chunk[row * ROW_STRIDE..].as_ptr();
-            let out = sums[row * stride + column - columns.start..].as_mut_ptr();
+            let operands = micro::Operands {
+                a: chunk[row * ROW_STRIDE..].as_ptr(),
+                b: right.as_ptr(),
+                b_stride: lanes,
+                depth: run.len(),
+                c: sums[row * stride + column - columns.start..].as_mut_ptr(),
+                c_stride: stride,
+            };
             // SAFETY: `count` rows lie in `chunk` and in `sums`, and the panel's run in `right`,
-            // by the assertions above.
+            // by the assertions above, and half a register is no more than a whole one; whoever has
+            // the instructions of `T` has those of `T::Half`.
             unsafe {
-                let right = right.as_ptr();
-                if narrow {
-                    micro::tile::<A, T, 1>(count, left, right, out, stride, run.len(), fresh);
+                if !narrow {
+                    micro::tile::<A, T, T, PANEL_VECTORS>(count, operands, fresh);
+                } else if half {
+                    micro::tile::<A, T, T::Half, 1>(count, operands, fresh);
                 } else {
-                    micro::tile::<A, T, PANEL_VECTORS>(
-                        count,
-                        left,
-                        right,
-                        out,
-                        stride,
-                        run.len(),
-                        fresh,
-                    );
+                    micro::tile::<A, T, T, 1>(count, operands, fresh);
                 }
             }
         }
@@ -395,6 +386,9 @@ mod tests {
             (3, 5, 7),
             (14, 16, 32),
             (15, 257, 33),
+            (29, 300, 40),
+            (29, 300, 41),
+            (15, 257, 48),
             (29, 300, 49),
             (250, 40, 410),
             (77, 513, 4),

@@ -151,6 +151,7 @@ mod x86 {
         type Left = __m512i;
         const LANES: usize = 16;
         const ROWS: usize = 14;
+        type Half = Self;
 
         #[inline(always)]
         unsafe fn zero() -> __m512i {
@@ -191,6 +192,7 @@ mod x86 {
         type Left = __m256i;
         const LANES: usize = 8;
         const ROWS: usize = 6;
+        type Half = Self;
 
         #[inline(always)]
         unsafe fn zero() -> __m256i {
@@ -234,6 +236,7 @@ mod x86 {
         type Left = (__m256i, __m256i);
         const LANES: usize = 8;
         const ROWS: usize = 4;
+        type Half = Self;
 
         #[inline(always)]
         unsafe fn zero() -> __m256i {
@@ -283,6 +286,7 @@ impl Tile<Level> for Portable {
     type Left = [u8; 4];
     const LANES: usize = 4;
     const ROWS: usize = 4;
+    type Half = Self;
 
     #[inline(always)]
     unsafe fn zero() -> [i32; 4] {

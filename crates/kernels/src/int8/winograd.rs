@@ -67,48 +67,43 @@ impl Transformed {
         let panel = packed_columns(level);
         let out = Disjoint::new(&mut values);
         let columns_out = Disjoint::new(bytemuck::cast_slice_mut(&mut columns_of));
-        for_each_tile(
-            outputs.div_ceil(panel),
-            outputs * inputs * POINTS * 4,
-            || (),
-            |(), index| {
-                let first = index * panel;
-                let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
-                let count = width.min(outputs - first);
-                let (mut largest, mut sums) = ([0; POINTS * WIDTH], [0; POINTS * WIDTH]);
-                let mut integers = [0; POINTS * WIDTH];
-                each_point(weight, first, count, |_, values| enlarge(&mut largest, values));
-                let scales = largest.map(Scale::of_largest);
-                let inverses = scales.map(|scale| scale.inverse);
-                each_point(weight, first, count, |input, values| {
-                    quantise_points(&mut integers, &mut sums, values, &inverses);
-                    for (point, integers) in integers.chunks_exact(WIDTH).enumerate() {
-                        let at = point * plane + first * groups + input / 4 * width;
-                        // SAFETY: panels are disjoint.
-                        #[allow(unsafe_code)]
-                        let numbers = unsafe { out.part(at, width) };
-                        let numbers: &mut [[i8; 4]] = bytemuck::cast_slice_mut(numbers);
-                        for (number, integer) in numbers.iter_mut().zip(integers) {
-                            match input % 4 {
-                                0 => *number = [*integer, 0, 0, 0],
-                                place => number[place] = *integer,
-                            }
+        for_each_tile(outputs.div_ceil(panel), outputs * inputs * POINTS * 4, |index| {
+            let first = index * panel;
+            let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
+            let count = width.min(outputs - first);
+            let (mut largest, mut sums) = ([0; POINTS * WIDTH], [0; POINTS * WIDTH]);
+            let mut integers = [0; POINTS * WIDTH];
+            each_point(weight, first, count, |_, values| enlarge(&mut largest, values));
+            let scales = largest.map(Scale::of_largest);
+            let inverses = scales.map(|scale| scale.inverse);
+            each_point(weight, first, count, |input, values| {
+                quantise_points(&mut integers, &mut sums, values, &inverses);
+                for (point, integers) in integers.chunks_exact(WIDTH).enumerate() {
+                    let at = point * plane + first * groups + input / 4 * width;
+                    // SAFETY: panels are disjoint.
+                    #[allow(unsafe_code)]
+                    let numbers = unsafe { out.part(at, width) };
+                    let numbers: &mut [[i8; 4]] = bytemuck::cast_slice_mut(numbers);
+                    for (number, integer) in numbers.iter_mut().zip(integers) {
+                        match input % 4 {
+                            0 => *number = [*integer, 0, 0, 0],
+                            place => number[place] = *integer,
                         }
                     }
-                });
-                for point in 0..POINTS {
-                    let len = size_of::<Column>() / 4;
-                    // SAFETY: as above.
-                    #[allow(unsafe_code)]
-                    let columns =
-                        unsafe { columns_out.part((point * outputs + first) * len, count * len) };
-                    let columns: &mut [Column] = bytemuck::cast_slice_mut(columns);
-                    for (column, place) in columns.iter_mut().zip(point * WIDTH..) {
-                        *column = Column { scale: scales[place].scale, sum: sums[place] };
-                    }
                 }
-            },
-        );
+            });
+            for point in 0..POINTS {
+                let len = size_of::<Column>() / 4;
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                let columns =
+                    unsafe { columns_out.part((point * outputs + first) * len, count * len) };
+                let columns: &mut [Column] = bytemuck::cast_slice_mut(columns);
+                for (column, place) in columns.iter_mut().zip(point * WIDTH..) {
+                    *column = Column { scale: scales[place].scale, sum: sums[place] };
+                }
+            }
+        });
         Self { level, inputs, outputs, values, columns_of }
     }
 

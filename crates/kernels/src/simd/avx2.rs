@@ -26,6 +26,7 @@ pub(super) unsafe fn run(task: impl Task) {
 #[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
 impl Simd for Avx2 {
     type V = __m256;
+    type Half = Self;
     const LANES: usize = 8;
     const ROWS: usize = 6;
 

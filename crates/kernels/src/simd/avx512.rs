@@ -30,6 +30,7 @@ pub(super) unsafe fn run(task: impl Task) {
 #[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
 impl Simd for Avx512 {
     type V = __m512;
+    type Half = super::avx2::Avx2;
     const LANES: usize = 16;
     const ROWS: usize = 14;
 

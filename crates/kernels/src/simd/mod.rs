@@ -22,6 +22,9 @@ use std::sync::OnceLock;
 pub(crate) trait Simd {
     /// One register.
     type V: Copy;
+    /// Registers of half the width, where they save time; else itself. A processor that has these
+    /// instructions has those.
+    type Half: Simd;
     /// Values of one register.
     const LANES: usize;
     /// Rows of a register tile: with [`PANEL_VECTORS`] columns of vectors, and the operands, the

@@ -16,6 +16,7 @@ fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
 
 impl Simd for Portable {
     type V = V;
+    type Half = Self;
     const LANES: usize = 4;
     const ROWS: usize = 4;
 

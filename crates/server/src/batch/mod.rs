@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
+use diffusion_engine::config::GenerationConfig;
 use diffusion_engine::images::{Limits, RgbImage, decode, encode_png, fit, read_file, resize};
 use diffusion_engine::{Error, Model, Plan, Runtime, SchedulerKind, TextOptions, generate};
 use diffusion_jobs::artifacts::sha256;
@@ -24,6 +25,7 @@ use self::inputs::Content;
 pub(crate) use self::inputs::{Input, find_inputs, output_names, shipped_inputs};
 use self::summary::{Entry, Outcome, Summary};
 use crate::catalogue::Known;
+use crate::defaults::{GUIDANCE, RANDOM_STEPS};
 use crate::encode::{Format, QUALITY, encode};
 use crate::infotext::Record;
 use crate::inpaint::Placement;
@@ -37,8 +39,9 @@ pub(crate) struct Settings {
     pub(crate) prompts: Vec<String>,
     pub(crate) negative_prompt: String,
     pub(crate) strength: f64,
-    pub(crate) steps: usize,
-    pub(crate) guidance: f64,
+    /// As the model wants them where they are `None`.
+    pub(crate) steps: Option<usize>,
+    pub(crate) guidance: Option<f64>,
     pub(crate) scheduler: SchedulerKind,
     pub(crate) seed: u32,
     /// Width and height; the model's own where it is `None`.
@@ -106,10 +109,12 @@ pub(crate) fn run(
         progress.begin(task);
         let begun = Instant::now();
         let outcome = match make(&loaded[&key(task.model)], task, settings, out, &progress) {
-            Ok(size) => Outcome::Done {
+            Ok(plan) => Outcome::Done {
                 output: out.join(&task.output).display().to_string(),
                 file: task.output.clone(),
-                size,
+                size: (plan.width, plan.height),
+                steps: plan.steps,
+                guidance: plan.guidance,
             },
             Err(_) if interrupt::requested() => break,
             Err(error) => Outcome::Failed { error: format!("{error:#}") },
@@ -187,7 +192,7 @@ fn load(
             }
             Fitting::Crop | Fitting::Squash => (width, height),
         };
-        model.check(&plan(task, settings, size))?;
+        model.check(&plan(task, settings, model.info().generation, size))?;
         loaded.insert(key(task.model), model);
     }
     Ok(loaded)
@@ -200,14 +205,19 @@ fn key(model: &Known) -> ModelKey {
     (model.name.clone(), model.location())
 }
 
-fn plan(task: &Task<'_>, settings: &Settings, (width, height): (u32, u32)) -> Plan {
+fn plan(
+    task: &Task<'_>,
+    settings: &Settings,
+    own: GenerationConfig,
+    (width, height): (u32, u32),
+) -> Plan {
     Plan {
         prompt: task.prompt.to_owned(),
         negative_prompt: settings.negative_prompt.clone(),
         width,
         height,
-        steps: settings.steps,
-        guidance: settings.guidance,
+        steps: settings.steps.unwrap_or(own.steps.unwrap_or(RANDOM_STEPS) as usize),
+        guidance: settings.guidance.or(own.guidance).unwrap_or(GUIDANCE),
         scheduler: Some(settings.scheduler),
         seed: u64::from(task.seed),
         strength: Some(settings.strength),
@@ -217,7 +227,7 @@ fn plan(task: &Task<'_>, settings: &Settings, (width, height): (u32, u32)) -> Pl
     }
 }
 
-/// Makes and writes one image; gives its size. The picture as the model saw it is written beside
+/// Makes and writes one image, and gives its plan. The picture as the model saw it is written beside
 /// the results, for the contact sheet.
 fn make(
     model: &Model,
@@ -225,7 +235,7 @@ fn make(
     settings: &Settings,
     out: &Path,
     progress: &Progress,
-) -> anyhow::Result<(u32, u32)> {
+) -> anyhow::Result<Plan> {
     let limits = Limits::default();
     let bytes: Cow<'_, [u8]> = match &task.input.content {
         Content::File(path) => read_file(path, &limits)?.into(),
@@ -235,7 +245,7 @@ fn make(
     let picture = prepare(&picture, model, settings)?;
     let shown = encode_png(&picture, &[])?;
     whole::write(&out.join(sheet::input_name(&task.output)), &shown)?;
-    let plan = plan(task, settings, picture.dimensions());
+    let plan = plan(task, settings, model.info().generation, picture.dimensions());
     let image = generate(model, &plan, Some(&picture.into()), |sample| {
         if sample.progress().0 == 0 {
             sample.warnings().iter().for_each(|warning| progress.warn(warning));
@@ -252,7 +262,7 @@ fn make(
             Fitting::Fit | Fitting::Squash => Resize::Stretch,
         },
         mask: None,
-        plan,
+        plan: plan.clone(),
     };
     let precision = model.runtime().options().precision;
     let hash = fingerprint::of(&task.model.source).ok();
@@ -260,7 +270,7 @@ fn make(
     let texts = texts.each_ref().map(|(keyword, text)| (*keyword, &**text));
     let file = encode(&image, settings.format, QUALITY, &texts)?;
     whole::write(&out.join(&task.output), &file)?;
-    Ok(image.dimensions())
+    Ok(plan)
 }
 
 /// Brings a picture to the size of its image.

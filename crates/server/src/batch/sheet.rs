@@ -32,20 +32,21 @@ pub(super) fn html(summary: &Summary) -> String {
     let _ = writeln!(page, "<style>\n{STYLE}</style>\n<header>\n<h1>Diffusion run</h1>");
     let _ = writeln!(
         page,
-        "<p>{} of {} images in {:.1} s · {} · {} steps · strength {} · guidance {} · seed {}</p>",
+        "<p>{} of {} images in {:.1} s · {} · strength {} · seed {}</p>",
         summary.succeeded(),
         summary.inputs,
         summary.total_seconds,
         escape(&summary.scheduler),
-        summary.steps,
         summary.strength,
-        summary.guidance,
         summary.seed,
     );
     page += "</header>\n<main>\n";
     for entry in &summary.images {
         match &entry.outcome {
-            Outcome::Done { file, size, .. } => pair(&mut page, entry, file, *size),
+            Outcome::Done { file, size, steps, guidance, .. } => {
+                let asked = format!("{steps} steps · guidance {guidance}");
+                pair(&mut page, entry, file, *size, &asked);
+            }
             Outcome::Failed { error } => {
                 let (input, error) = (escape(&entry.input), escape(error));
                 let _ = writeln!(
@@ -58,7 +59,7 @@ pub(super) fn html(summary: &Summary) -> String {
     page + "</main>\n</html>\n"
 }
 
-fn pair(page: &mut String, entry: &Entry, output: &str, (width, height): (u32, u32)) {
+fn pair(page: &mut String, entry: &Entry, output: &str, (width, height): (u32, u32), asked: &str) {
     let prompt = escape(&entry.prompt);
     let name = escape(&entry.input);
     page.push_str("<figure>\n<div class=\"pair\">\n");
@@ -73,7 +74,7 @@ fn pair(page: &mut String, entry: &Entry, output: &str, (width, height): (u32, u
     }
     let _ = writeln!(
         page,
-        "</div>\n<figcaption>{prompt}<small>{name} · {} · seed {} · {:.1} s</small></figcaption>\n</figure>",
+        "</div>\n<figcaption>{prompt}<small>{name} · {} · {asked} · seed {} · {:.1} s</small></figcaption>\n</figure>",
         escape(&entry.model),
         entry.seed,
         entry.seconds,

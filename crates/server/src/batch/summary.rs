@@ -17,8 +17,9 @@ pub(super) struct Summary {
     pub(super) peak_memory_mb: Option<f64>,
     pub(super) seed: u32,
     pub(super) strength: f64,
-    pub(super) steps: usize,
-    pub(super) guidance: f64,
+    /// As asked for, as the next; null where each image has what its model names or what is usual.
+    pub(super) steps: Option<usize>,
+    pub(super) guidance: Option<f64>,
     pub(super) scheduler: String,
     /// Pictures that were given, those included to which an interrupted run did not come.
     pub(super) inputs: usize,
@@ -48,6 +49,8 @@ pub(super) enum Outcome {
         file: String,
         /// Width and height in pixels.
         size: (u32, u32),
+        steps: usize,
+        guidance: f64,
     },
     Failed {
         error: String,

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use diffusion_engine::config::GenerationConfig;
 use diffusion_engine::images::{Limits, read_file};
 use diffusion_engine::{Precision, SchedulerKind, TextOptions, Variation, build_identity};
 use diffusion_jobs::request::{Inpaint, Resize};
 
 use crate::catalogue::{Catalogue, Known};
+use crate::defaults::{GUIDANCE, STEPS, STRENGTH};
 use crate::fingerprint;
 use crate::infotext::{self, Info, Record};
 use crate::inpaint::BLUR;
@@ -96,11 +98,16 @@ impl Again {
         self.record().and_then(|record| record.precision.parse().ok()).unwrap_or_default()
     }
 
-    /// What it says, and the usual where it says nothing.
+    /// What it says, and where it says nothing what the model does, `own`, or what is usual.
     ///
     /// # Errors
     /// It was drawn from a picture, or with a mask, that is not given.
-    pub(super) fn base(&self, has_picture: bool, has_mask: bool) -> anyhow::Result<Base> {
+    pub(super) fn base(
+        &self,
+        own: GenerationConfig,
+        has_picture: bool,
+        has_mask: bool,
+    ) -> anyhow::Result<Base> {
         let info = &self.0;
         if let Some(record) = self.record() {
             if let (Some(input), false) = (&record.input, has_picture) {
@@ -122,11 +129,11 @@ impl Again {
             prompt: info.prompt.clone().unwrap_or_default(),
             negative_prompt: info.negative_prompt.clone().unwrap_or_default(),
             size: info.width.zip(info.height),
-            steps: info.steps.map_or(30, |steps| steps as usize),
-            guidance: info.guidance.unwrap_or(7.5),
+            steps: info.steps.or(own.steps).unwrap_or(STEPS) as usize,
+            guidance: info.guidance.or(own.guidance).unwrap_or(GUIDANCE),
             scheduler: info.scheduler,
             seed: info.seed,
-            strength: info.strength.unwrap_or(0.8),
+            strength: info.strength.unwrap_or(STRENGTH),
             text: TextOptions {
                 syntax: info.syntax.unwrap_or_default(),
                 clip_skip: info.clip_skip,

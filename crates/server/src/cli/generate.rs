@@ -80,11 +80,12 @@ pub(super) struct Generate {
     #[arg(long)]
     height: Option<u32>,
 
-    /// Denoising steps [default: 30]
+    /// Denoising steps [default: what the model names, else 30]
     #[arg(long)]
     steps: Option<usize>,
 
-    /// How closely to follow the prompt; 1 or less turns guidance off [default: 7.5]
+    /// How closely to follow the prompt; 1 or less turns guidance off [default: what the model names,
+    /// else 7.5]
     #[arg(long)]
     guidance: Option<f64>,
 
@@ -215,7 +216,8 @@ impl Generate {
         let model = Model::open(&runtime, &known.source)?;
         let (picture, input) =
             self.init_image.as_deref().map(|path| read(path, decode)).transpose()?.unzip();
-        let base = again.base(picture.is_some(), self.repaint.mask.is_some())?;
+        let base =
+            again.base(model.info().generation, picture.is_some(), self.repaint.mask.is_some())?;
         let resize = self.resize.unwrap_or(base.resize);
         let mask = self.repaint.read(base.inpaint)?;
 

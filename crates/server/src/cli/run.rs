@@ -44,13 +44,14 @@ pub(super) struct Run {
     #[arg(long, default_value_t = 0.8)]
     strength: f64,
 
-    /// Denoising steps; STRENGTH of them run
-    #[arg(long, default_value_t = 50)]
-    steps: usize,
+    /// Denoising steps; STRENGTH of them run [default: what the model names, else 50]
+    #[arg(long)]
+    steps: Option<usize>,
 
-    /// How closely to follow the prompt; 1 or less turns guidance off
-    #[arg(long, default_value_t = 7.5)]
-    guidance: f64,
+    /// How closely to follow the prompt; 1 or less turns guidance off [default: what the model names,
+    /// else 7.5]
+    #[arg(long)]
+    guidance: Option<f64>,
 
     /// Scheduler: euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras,
     /// dpmpp-2m-exponential, dpmpp-2m-sde, dpmpp-2m-sde-karras, dpmpp-2m-sde-exponential, pndm,

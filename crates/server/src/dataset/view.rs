@@ -77,6 +77,8 @@ impl ImageView {
     "family": "sd1",
     "width": 512,
     "height": 512,
+    "steps": null,
+    "guidance": null,
     "source": "hugging-face-cache",
     "meta": {},
     "description": null,
@@ -102,6 +104,10 @@ pub(crate) struct ModelView {
     pub(crate) width: Option<u32>,
     /// The height that it was trained for, in pixels
     pub(crate) height: Option<u32>,
+    /// Steps that it takes where none are asked for; null where it names none
+    steps: Option<u32>,
+    /// Guidance, likewise
+    guidance: Option<f64>,
     /// Where the weights are
     #[schema(value_type = Option<String>, example = "models-dir")]
     source: Option<Origin>,
@@ -117,11 +123,14 @@ impl ModelView {
     pub(crate) fn found(known: &Known) -> Self {
         let info = usable(known);
         let size = info.as_ref().ok().map(|info| info.native_size());
+        let own = info.as_ref().map(|info| info.generation).unwrap_or_default();
         Self {
             name: known.name.clone(),
             family: info.as_ref().ok().map(|info| info.family().to_string()),
             width: size.map(|(_, width)| width),
             height: size.map(|(height, _)| height),
+            steps: own.steps,
+            guidance: own.guidance,
             source: Some(known.origin),
             ..Self::without_row(info.err().map(|error| error.to_string()))
         }
@@ -158,6 +167,8 @@ impl ModelView {
             family: None,
             width: None,
             height: None,
+            steps: None,
+            guidance: None,
             source: None,
             meta: Map::new(),
             description: None,

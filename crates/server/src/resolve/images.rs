@@ -11,16 +11,8 @@ use super::Result;
 use super::models::Found;
 use super::pictures::Stored;
 use crate::batch::Draws;
+use crate::defaults::{GUIDANCE, RANDOM_STEPS, STEPS, STRENGTH};
 use crate::plan::masked_start;
-
-/// Steps where none are asked for.
-const STEPS: u32 = 30;
-/// Steps of the original's pipeline, for its random draws.
-const RANDOM_STEPS: u32 = 50;
-/// Guidance where none is asked for.
-const GUIDANCE: f64 = 7.5;
-/// Strength where none is asked for.
-const STRENGTH: f64 = 0.8;
 
 /// An image to be.
 pub(super) struct Drawn {
@@ -127,14 +119,16 @@ fn image(
         // As the original's pipeline has it.
         None => random.then_some(SchedulerKind::Euler),
     };
-    let steps = request.steps.unwrap_or(if random { RANDOM_STEPS } else { STEPS });
+    let own = model.info.generation;
+    let steps = request.steps.or(own.steps);
+    let steps = steps.unwrap_or(if random { RANDOM_STEPS } else { STEPS });
     let plan = Plan {
         prompt: prompt.to_owned(),
         negative_prompt: request.negative_prompt.clone(),
         width: request.width.unwrap_or(width),
         height: request.height.unwrap_or(height),
         steps: steps as usize,
-        guidance: request.guidance.unwrap_or(GUIDANCE),
+        guidance: request.guidance.or(own.guidance).unwrap_or(GUIDANCE),
         scheduler,
         seed,
         strength: picture.map(|_| request.strength.unwrap_or(STRENGTH)),

@@ -43,6 +43,22 @@ fn save(browser: &Browser, link: &str) -> (String, Vec<u8>) {
 }
 
 #[test]
+fn empty_fields_show_what_the_model_would_take() {
+    let Some((_server, browser)) = opened() else { return };
+    let shown = |model: &str| {
+        set(&browser, "model", model);
+        browser.eval("document.getElementById('model').dispatchEvent(new Event('change'))");
+        ["width", "steps", "guidance"].map(|field| {
+            let field = format!("document.getElementById('{field}').placeholder");
+            browser.eval(&field).as_str().unwrap().to_owned()
+        })
+    };
+    assert_eq!(shown("pocket-paper-sd1"), ["128", "30", "5"]);
+    assert_eq!(shown("pocket-paper-lightning"), ["128", "4", "1"]);
+    assert_eq!(shown("pocket-neon-sd2"), ["128", "30", "5"]);
+}
+
+#[test]
 fn a_picture_is_made_saved_and_found_again_by_keyboard() {
     let Some((server, browser)) = opened() else { return };
     assert_eq!(browser.eval("document.activeElement.id"), "prompt");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Outcome, Place, tiny};
 
@@ -184,6 +184,31 @@ fn each_image_is_the_one_that_generate_makes() {
         let told = |name: &str| place.png_text(name, "parameters");
         assert_eq!(told(&output), told("single.png"));
     }
+}
+
+#[test]
+fn a_model_that_names_its_steps_and_guidance_gets_them() {
+    let place = Place::new();
+    place.picture("in/a.png", 64, 64);
+    place.copy_model("tiny-sd1", "quick");
+    let usual = r#"{"num_inference_steps": 3, "guidance_scale": 1}"#;
+    std::fs::write(place.path("quick/generation_config.json"), usual).unwrap();
+    let made = |more: &[&str]| {
+        let args = ["run", "--images", "in", "--model", "quick", "--seed", "7"];
+        place.execute(&[&args[..], more].concat()).succeeded();
+        let summary = place.json("out/summary.json");
+        [&summary, &summary["images"][0]]
+            .map(|of| ["steps", "guidance"].map(|name| of[name].clone()))
+    };
+    let own = [json!(3), json!(1.0)];
+    assert_eq!(made(&[]), [[Value::Null, Value::Null], own]);
+    let asked = [json!(2), json!(5.0)];
+    assert_eq!(made(&["--steps", "2", "--guidance", "5"]), [asked.clone(), asked]);
+
+    let args = ["generate", "--model", "quick", "--prompt", "a cat", "-o", "cat.png"];
+    place.execute(&args).succeeded();
+    let told = place.png_text("cat.png", "parameters");
+    assert!(told.contains("Steps: 3,") && told.contains("CFG scale: 1,"), "{told}");
 }
 
 #[test]

@@ -41,6 +41,29 @@ fn patch(server: &Server, path: &str, body: &Value) -> Answer {
 }
 
 #[test]
+fn a_model_that_names_its_steps_and_guidance_gets_them() {
+    let data = Data::new();
+    let server = server(&data);
+    let file = data.path().join("models/tiny-sd1/generation_config.json");
+    std::fs::write(file, r#"{"num_inference_steps": 3, "guidance_scale": 1}"#).unwrap();
+    let tiny = named(&server, "tiny-sd1").unwrap();
+    assert_eq!((&tiny["steps"], &tiny["guidance"]), (&json!(3), &json!(1.0)));
+
+    let asked = json!({"kind": "txt2img", "model": "tiny-sd1", "prompt": "a cat"});
+    let plan = |more: Value| {
+        let mut asked = asked.clone();
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let job = server.post("/api/v1/jobs", &asked).json();
+        let path = format!("/api/v1/jobs/{}/plan", job["id"].as_str().unwrap());
+        let plan = &server.get(&path).json()["images"][0];
+        [plan["steps"].clone(), plan["guidance"].clone()]
+    };
+    assert_eq!(plan(json!({})), [json!(3), json!(1.0)]);
+    assert_eq!(plan(json!({"steps": 2})), [json!(2), json!(1.0)]);
+    assert_eq!(plan(json!({"guidance": 3})), [json!(3), json!(3.0)]);
+}
+
+#[test]
 fn models_are_listed_with_and_without_rows() {
     let data = Data::new();
     let server = server(&data);

@@ -115,20 +115,15 @@ impl<L: Line> Transformed<L> {
         let panel = packed_columns(level);
         let out = Disjoint::new(&mut values);
         let work = outputs * inputs * L::POINTS * 4;
-        for_each_tile(
-            outputs.div_ceil(panel),
-            work,
-            || (),
-            |(), index| {
-                let first = index * panel;
-                let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
-                let output = |column| Some(first + column).filter(|&c| c < outputs);
-                each_input(weight, width, output, |input, taps| {
-                    let at = (first * inputs) + input * width;
-                    transform_filters::<L>(level, taps, &out, at, plane);
-                });
-            },
-        );
+        for_each_tile(outputs.div_ceil(panel), work, |index| {
+            let first = index * panel;
+            let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
+            let output = |column| Some(first + column).filter(|&c| c < outputs);
+            each_input(weight, width, output, |input, taps| {
+                let at = (first * inputs) + input * width;
+                transform_filters::<L>(level, taps, &out, at, plane);
+            });
+        });
         Self { level, inputs, outputs, values, line: PhantomData }
     }
 }
@@ -281,61 +276,50 @@ pub(crate) fn conv2d<F: Filters>(
                 depth,
             };
             let plane = operands.plane();
-            for_each_tile(
-                count,
-                count * inputs * 200,
-                || (),
-                |(), row| {
-                    let (tile, rows, columns) = (first + row, &rows, &columns);
-                    filters.enter(&Patch { x, shape, tiles, tile, rows, columns }, &operands, row);
-                },
-            );
+            for_each_tile(count, count * inputs * 200, |row| {
+                let (tile, rows, columns) = (first + row, &rows, &columns);
+                filters.enter(&Patch { x, shape, tiles, tile, rows, columns }, &operands, row);
+            });
             let (numbers, noted) = (&*numbers, &*noted);
             let numbers: &[<F::Level as Arithmetic>::Left] = bytemuck::cast_slice(numbers);
             let chunk = |point| Chunked::new(&numbers[point * plane..][..plane], step);
             let points = F::Line::POINTS;
             gemms(points, chunk, count, |point| filters.point(point), products, outputs);
             let products = Disjoint::new(products);
-            for_each_tile(
-                count,
-                count * outputs * 200,
-                || (),
-                |(), row| {
-                    let plane = count * outputs;
-                    for point in 0..points {
-                        // SAFETY: rows are disjoint.
-                        #[allow(unsafe_code)]
-                        let sums = unsafe { products.part(point * plane + row * outputs, outputs) };
-                        let noted = &noted[(point * step + row) * F::NOTED..][..F::NOTED];
-                        filters.leave(sums, point, noted);
-                    }
-                    with_tile(side * side * outputs, |values| {
-                        filters.level().run(TileTransform {
-                            products: &products,
-                            at: row * outputs,
-                            plane,
-                            channels: outputs,
-                            out: values,
-                            line: PhantomData::<F::Line>,
-                        });
-                        let tile = first + row;
-                        let (image, tile) = (tile / tiles.each, tile % tiles.each);
-                        let (top, left) = tiles.corner(tile);
-                        for y in 0..side.min(height - top) {
-                            for x in 0..side.min(width - left) {
-                                let row = (image * height + top + y) * width + left + x;
-                                let values =
-                                    &values[(y * side + x) * outputs..][..shape.out_channels];
-                                // SAFETY: tiles are disjoint.
-                                #[allow(unsafe_code)]
-                                unsafe {
-                                    target.finish(row, image, 0..shape.out_channels, values);
-                                }
+            for_each_tile(count, count * outputs * 200, |row| {
+                let plane = count * outputs;
+                for point in 0..points {
+                    // SAFETY: rows are disjoint.
+                    #[allow(unsafe_code)]
+                    let sums = unsafe { products.part(point * plane + row * outputs, outputs) };
+                    let noted = &noted[(point * step + row) * F::NOTED..][..F::NOTED];
+                    filters.leave(sums, point, noted);
+                }
+                with_tile(side * side * outputs, |values| {
+                    filters.level().run(TileTransform {
+                        products: &products,
+                        at: row * outputs,
+                        plane,
+                        channels: outputs,
+                        out: values,
+                        line: PhantomData::<F::Line>,
+                    });
+                    let tile = first + row;
+                    let (image, tile) = (tile / tiles.each, tile % tiles.each);
+                    let (top, left) = tiles.corner(tile);
+                    for y in 0..side.min(height - top) {
+                        for x in 0..side.min(width - left) {
+                            let row = (image * height + top + y) * width + left + x;
+                            let values = &values[(y * side + x) * outputs..][..shape.out_channels];
+                            // SAFETY: tiles are disjoint.
+                            #[allow(unsafe_code)]
+                            unsafe {
+                                target.finish(row, image, 0..shape.out_channels, values);
                             }
                         }
-                    });
-                },
-            );
+                    }
+                });
+            });
         }
     });
 }

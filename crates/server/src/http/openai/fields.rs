@@ -63,7 +63,8 @@ pub(in crate::http) struct Wanted {
     /// Extension: steps, in place of `quality`
     #[schema(minimum = 1, maximum = 1000)]
     pub(super) num_inference_steps: Option<u32>,
-    /// Extension: how closely to follow the prompt, 7.5 if none; 1 is no guidance, and the least
+    /// Extension: how closely to follow the prompt; 1 is no guidance, and the least. If none, what
+    /// the model names, else 7.5
     #[schema(minimum = 1, maximum = 1000)]
     pub(super) guidance_scale: Option<f64>,
     /// Extension: how far an edit or a variation goes from the picture: above 0, to 1
@@ -109,7 +110,8 @@ impl From<OutputFormat> for Format {
     }
 }
 
-/// How many steps are made: low 15, medium 30, high 50, xhigh 75, max 100
+/// How many steps are made, of a model that names none itself: low 15, medium 30, high 50, xhigh
+/// 75, max 100
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = OpenAiQuality)]

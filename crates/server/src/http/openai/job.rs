@@ -112,6 +112,9 @@ impl Asked {
             Some(size) => Some(size::drawn(size, &chosen.info)?),
             None => None,
         };
+        // A model that names its steps was made for those.
+        let steps = wanted.quality.unwrap_or_default().steps();
+        let steps = steps.filter(|_| chosen.info.generation.steps.is_none());
         let kind = match self.way {
             Way::Generation => Kind::TextToImage,
             Way::Edit | Way::Variation => Kind::ImageToImage,
@@ -124,7 +127,7 @@ impl Asked {
             models: chosen.name.into_iter().collect(),
             inputs: self.pictures.iter().cloned().map(Input::Data).collect(),
             strength: self.strength(),
-            steps: wanted.num_inference_steps.or(wanted.quality.unwrap_or_default().steps()),
+            steps: wanted.num_inference_steps.or(steps),
             guidance: wanted.guidance_scale.or(unguided),
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),

@@ -11,7 +11,7 @@
 //! | `response_format` | as asked; where it is not, base64 for OpenAI's `gpt-image` and `chatgpt-image` names and URLs for all others, which is what the API documents and its clients expect |
 //! | `output_format` | png, jpeg or webp; gif and svg are refused |
 //! | `output_compression` | the quality of jpeg and webp, 100 if none; png loses nothing |
-//! | `quality` | the number of steps: low 15, medium, standard and auto 30, high and hd 50, xhigh 75, max 100 |
+//! | `quality` | the number of steps, of a model that names none itself: low 15, medium, standard and auto 30, high and hd 50, xhigh 75, max 100 |
 //! | `background` | opaque and auto; `transparent` is refused |
 //! | `input_fidelity` | how much of the picture is kept in an edit without a mask: low, strength 0.8; high, 0.5 |
 //! | `stream`, `partial_images` | server-sent events, always in base64 ([`stream`]) |

@@ -11,6 +11,9 @@ const FIELDS = ["prompt", "negative_prompt", "model", "width", "height", "steps"
 const ALIASES = { "models[0]": "model", models: "model", "images[0]": "init_image", images: "init_image",
   "prompts[0]": "prompt", prompts: "prompt" };
 
+/** What images are made with where neither the form nor the model says. */
+const USUAL = ["steps", "guidance"].map((name) => [name, $(name).placeholder]);
+
 /** The largest seed. */
 const LAST_SEED = 2n ** 64n - 1n;
 
@@ -29,13 +32,15 @@ export async function loadModels() {
   select.replaceChildren(...names.map((name) => new Option(name)));
   if (names.includes(before)) select.value = before;
   if (models.length === 0) showError("model", "There is no model here yet.");
-  showSize();
+  showDefaults();
 }
 
-function showSize() {
+/** Shows in empty fields what the model would take. */
+function showDefaults() {
   const model = models.find((one) => one.name === $("model").value);
   $("width").placeholder = picture ? "as the picture" : model?.width ?? "";
   $("height").placeholder = picture ? "as the picture" : model?.height ?? "";
+  for (const [name, usual] of USUAL) $(name).placeholder = model?.[name] ?? usual;
 }
 
 /** The body of a request, or null where a field cannot be read. */
@@ -116,7 +121,7 @@ export function startFrom(url) {
   if (url !== null) $("chosen-picture").src = url;
   $("resize-field").hidden = url === null;
   $("init_image-error").textContent = "";
-  showSize();
+  showDefaults();
 }
 
 /** Takes over settings by our names; returns what cannot be had, in words. */
@@ -148,7 +153,7 @@ export function use(settings) {
     showStrength();
   }
   $("more").open = true;
-  showSize();
+  showDefaults();
   toPrompt();
   return [...missing, ...notTaken(settings)];
 }
@@ -157,7 +162,7 @@ function showStrength() {
   $("strength-shown").textContent = exactStrength ?? Number($("strength").value);
 }
 
-$("model").addEventListener("change", showSize);
+$("model").addEventListener("change", showDefaults);
 $("strength").addEventListener("input", () => {
   exactStrength = null;
   showStrength();

@@ -104,13 +104,15 @@ pub(in crate::http) struct NewJob {
     #[serde(default)]
     #[schema(minimum = 0, example = 32)]
     mask_padding: Option<u32>,
-    /// Denoising steps; with a picture, `strength` of them run. 30 if none, for a random job 50
+    /// Denoising steps; with a picture, `strength` of them run. If none, what the model names, else
+    /// 30, for a random job 50
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1000)]
     steps: Option<u32>,
-    /// How closely to follow the prompt; 1 or less turns guidance off
+    /// How closely to follow the prompt; 1 or less turns guidance off. If none, what the model names,
+    /// else 7.5
     #[serde(default)]
-    #[schema(default = 7.5)]
+    #[schema(example = 7.5)]
     guidance: Option<f64>,
     /// euler, euler-karras, euler-a, ddim, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-exponential,
     /// dpmpp-2m-sde, dpmpp-2m-sde-karras, dpmpp-2m-sde-exponential, pndm, lms, lms-karras, heun,
