@@ -61,6 +61,21 @@ fn it_is_the_image_of_our_own_api() {
 }
 
 #[test]
+fn a_model_that_names_its_steps_has_them_at_any_quality() {
+    let server = Server::start(&[]);
+    let steps = |more: Value| {
+        let mut asked = json!({"prompt": "a cat", "model": "pocket-paper-lightning"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let job = made(&server.post(GENERATIONS, &asked))["job"].as_str().unwrap().to_owned();
+        let plan = server.get(&format!("{JOBS}/{job}/plan")).json()["images"][0].take();
+        (plan["steps"].clone(), plan["guidance"].clone())
+    };
+    assert_eq!(steps(json!({})), (json!(4), json!(1.0)));
+    assert_eq!(steps(json!({"quality": "hd"})), (json!(4), json!(1.0)));
+    assert_eq!(steps(json!({"num_inference_steps": 2})), (json!(2), json!(1.0)));
+}
+
+#[test]
 fn the_end_of_a_long_prompt_counts() {
     let server = Server::start(&[]);
     let pixels = |end: &str| {
