@@ -166,7 +166,7 @@ def main() -> None:
     ap.add_argument("--start", type=Path, default=Path("weights/pocket-paper-sd1"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
     ap.add_argument("--trajectories", type=int, default=4000, help="how many of the teacher's from noise to learn from")
-    ap.add_argument("--minutes", type=float, default=40)
+    ap.add_argument("--minutes", type=float, default=63)
     ap.add_argument("--batch", type=int, default=16)
     ap.add_argument("--lr", type=float, default=5e-4)
     args = ap.parse_args()

@@ -24,5 +24,5 @@ MODELS: dict[str, Recipe] = {
     "pocket-watercolour-sd1": Recipe("sd1", "watercolour", "pocket-paper-sd1", 18, lr=8e-4),
     "pocket-neon-sd2": Recipe("sd2", "neon", "pocket-paper-sd1", 40, text_steps=800, lr=8e-4),
     "pocket-pixel-sd2": Recipe("sd2", "pixel", "pocket-neon-sd2", 18, lr=8e-4),
-    "pocket-paper-lightning": Recipe("sd1", "paper", "pocket-paper-sd1", 45, lr=5e-4, trajectories=4000),
+    "pocket-paper-lightning": Recipe("sd1", "paper", "pocket-paper-sd1", 63, lr=5e-4, trajectories=4000),
 }
