@@ -23,8 +23,9 @@ from diffusers import DPMSolverMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file
 
-from export import BETAS, FEW_STEPS
+from export import BETAS, FEW_STEPS, GUIDANCE
 from pace import Pace
+from recipes import MODELS
 from train_unet import FAMILIES, Plan, Trainer, adopt, build_unet
 
 CHUNK = 64  # trajectories of one file
@@ -34,7 +35,7 @@ EMPTY = 16  # every so many of them have no prompt
 class Distiller(Trainer):
     """Trains the denoiser alone; what it starts from is the teacher."""
 
-    def __init__(self, work: Path, plan: Plan, start: Path, count: int = 4000, small_steps: int = 16, guidance: float = 5.0) -> None:
+    def __init__(self, work: Path, plan: Plan, start: Path, count: int, small_steps: int = 16, guidance: float = GUIDANCE) -> None:
         super().__init__(work, plan, run="distilled", start=start)
         if small_steps % FEW_STEPS or count < CHUNK:
             raise ValueError(f"{small_steps} steps are not {FEW_STEPS} even parts, or {count} trajectories fewer than {CHUNK}")
@@ -161,14 +162,15 @@ class Distiller(Trainer):
 
 
 def main() -> None:
+    recipe = MODELS["pocket-paper-lightning"]
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, default=Path("build"))
     ap.add_argument("--start", type=Path, default=Path("weights/pocket-paper-sd1"))
     ap.add_argument("--family", choices=list(FAMILIES), default="sd1")
-    ap.add_argument("--trajectories", type=int, default=4000, help="how many of the teacher's from noise to learn from")
-    ap.add_argument("--minutes", type=float, default=63)
+    ap.add_argument("--trajectories", type=int, default=recipe.trajectories, help="how many of the teacher's from noise to learn from")
+    ap.add_argument("--minutes", type=float, default=recipe.minutes)
     ap.add_argument("--batch", type=int, default=16)
-    ap.add_argument("--lr", type=float, default=5e-4)
+    ap.add_argument("--lr", type=float, default=recipe.lr)
     args = ap.parse_args()
     plan = Plan(family=args.family, minutes=args.minutes, batch=args.batch, lr=args.lr)
     distiller = Distiller(args.work, plan, args.start, args.trajectories)

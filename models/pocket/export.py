@@ -16,6 +16,7 @@ from tokenizer import pad_with
 from train_unet import FAMILIES, Plan, build_text, build_unet
 
 FEW_STEPS = 4  # of a distilled model
+GUIDANCE = 5.0  # that suits the others, and which a distilled one learns
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 
 
@@ -74,7 +75,7 @@ def export(work: Path, plan: Plan, target: Path, run: str = "unet") -> None:
     else:
         scheduler = PNDMScheduler(**BETAS, prediction_type=prediction, steps_offset=1, set_alpha_to_one=False, skip_prk_steps=True)
         scheduler.register_to_config(clip_sample=False)
-        usual = {"guidance_scale": 5.0}
+        usual = {"guidance_scale": GUIDANCE}
     (target / "model_index.json").write_text(json.dumps(model_index(type(scheduler).__name__), indent=2) + "\n")
     (target / "generation_config.json").write_text(json.dumps(usual, indent=2) + "\n")
     scheduler.save_pretrained(target / "scheduler")

@@ -17,7 +17,8 @@ pub(crate) const CHUNK: usize = 32 * 1024;
 /// work is split, so that it sees threads share a buffer.
 const WORTH_SPLITTING: usize = if cfg!(miri) { 0 } else { 1 << 20 };
 
-/// Pieces of a loop for each thread, where it has so many tiles.
+/// Pieces of a loop for each thread at the least, where it has so many tiles: rayon halves, and so
+/// makes up to twice as many.
 const PIECES: usize = 16;
 
 /// Rows of `width` values that one task takes: a chunk's worth. It follows the shape alone, so

@@ -29,8 +29,9 @@ pub(super) struct Operands<A: Arithmetic> {
 /// dimension, whatever the number of rows.
 ///
 /// # Safety
-/// The processor has the instruction set of `R`; `rows ≤ T::ROWS`; `a` and `c` have that many rows, those of `b` and `c` that many columns; `c`
-/// overlaps neither `a` nor `b`.
+/// The processor has the instruction set of `R`; `rows ≤ T::ROWS`; `a` has that many rows of `depth`
+/// numbers, `b` has `depth` rows and `c` `rows` rows of `VECTORS · R::LANES` columns; `c` overlaps
+/// neither `a` nor `b`.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(super) unsafe fn tile<A: Arithmetic, T: Tile<A>, R: Tile<A>, const VECTORS: usize>(

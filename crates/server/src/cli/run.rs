@@ -9,6 +9,7 @@ use diffusion_engine::SchedulerKind;
 
 use super::{MachineArgs, ModelArgs, Size};
 use crate::batch::{self, Fitting, Settings};
+use crate::defaults::STRENGTH;
 use crate::encode::Format;
 use crate::interrupt;
 
@@ -41,7 +42,7 @@ pub(super) struct Run {
     model: Vec<String>,
 
     /// How far to go from each picture: above 0, to 1
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = STRENGTH)]
     strength: f64,
 
     /// Denoising steps; STRENGTH of them run [default: what the model names, else 50]
