@@ -44,7 +44,7 @@ class Distiller(Trainer):
         self.solver = DPMSolverMultistepScheduler(**BETAS, prediction_type=self.noise.prediction, timestep_spacing="trailing")
         self.solver.set_timesteps(small_steps)
         self.timesteps = self.solver.timesteps[:: small_steps // FEW_STEPS]
-        # A trajectory begins in noise alone, as sampling does, and ends in the picture itself.
+        # The points from noise alone, as sampling begins, to the picture itself.
         alpha = torch.cat([self.noise.alpha[self.timesteps], torch.ones(1)])
         self.signal, self.sigma = (v.view(-1, 1, 1, 1) for v in (alpha.sqrt(), (1 - alpha).sqrt()))
         self.points, begins, self.prompts = self.trajectories(count)
