@@ -368,7 +368,7 @@ impl Seen {
                 most = S::max(most, S::load(vector.as_ptr()));
             }
             S::store(lanes.as_mut_ptr(), most);
-            let largest = lanes[..S::LANES].iter().fold(self.largest, |a, &b| a.max(b));
+            let largest = fold::<S>(lanes, |a, b| if a > b { a } else { b });
             let (shift, mut total) = (S::splat(largest), S::splat(0.0));
             for vector in scores.chunks_exact_mut(S::LANES) {
                 let value = exp2::<S>(S::sub(S::load(vector.as_ptr()), shift));
@@ -376,12 +376,26 @@ impl Seen {
                 S::store(vector.as_mut_ptr(), value);
             }
             S::store(lanes.as_mut_ptr(), total);
-            let rescale = (self.largest - largest).exp2();
-            self.total = self.total * rescale + lanes[..S::LANES].iter().sum::<f32>();
+            let same = self.largest == largest;
+            let rescale = if same { 1.0 } else { (self.largest - largest).exp2() };
+            self.total = self.total * rescale + fold::<S>(lanes, |a, b| a + b);
             self.largest = largest;
             rescale
         }
     }
+}
+
+/// Folds the values of one vector, halves with halves.
+#[inline(always)]
+fn fold<S: Simd>(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = S::LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = f(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// `2^x` for `x ≤ 0`, within about 2e-7 relative; below −126 it is about 1e-38.
@@ -401,7 +415,7 @@ unsafe fn exp2<S: Simd>(x: S::V) -> S::V {
     unsafe {
         let x = S::max(S::splat(-126.0), x);
         let n = S::round(x);
-        let r = S::sub(x, n);
+        let r = S::sub(x, S::value(n));
         let mut p = S::splat(0.001_326_472_6);
         for c in COEFFICIENTS {
             p = S::mul_add(p, r, S::splat(c));

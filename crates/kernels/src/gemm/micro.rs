@@ -61,7 +61,7 @@ unsafe fn fixed<A: Arithmetic, T: Tile<A>, const VECTORS: usize, const ROWS: usi
     operands: Operands<A>,
     fresh: bool,
 ) {
-    let Operands { a, mut b, b_stride, depth, c, c_stride } = operands;
+    let Operands { mut a, mut b, b_stride, depth, c, c_stride } = operands;
     // SAFETY: every pointer stays within what the caller of `tile` promised.
     unsafe {
         let mut sums = [[T::zero(); VECTORS]; ROWS];
@@ -72,18 +72,19 @@ unsafe fn fixed<A: Arithmetic, T: Tile<A>, const VECTORS: usize, const ROWS: usi
                 }
             }
         }
-        for k in 0..depth {
+        for _ in 0..depth {
             let mut right = [T::right(b); VECTORS];
             for (v, right) in right.iter_mut().enumerate() {
                 *right = T::right(b.add(v * T::LANES));
             }
             b = b.add(b_stride);
             for (r, row) in sums.iter_mut().enumerate() {
-                let left = T::left(*a.add(r * ROW_STRIDE + k));
+                let left = T::left(*a.add(r * ROW_STRIDE));
                 for (sum, right) in row.iter_mut().zip(right) {
                     *sum = T::add(*sum, left, right);
                 }
             }
+            a = a.add(1);
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, sum) in row.iter().enumerate() {

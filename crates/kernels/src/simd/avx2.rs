@@ -23,9 +23,15 @@ pub(super) unsafe fn run(task: impl Task) {
     unsafe { task.run::<Avx2>() }
 }
 
+/// What a value is added to, to be rounded: at 1.5 · 2^23 two neighbours are one apart. 127 is the
+/// bias of exponents.
+const ROUND: f32 = 12_582_912.0 + 127.0;
+
 #[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
 impl Simd for Avx2 {
     type V = __m256;
+    /// Beside [`ROUND`]: the low bits hold the integer and an exponent's bias.
+    type Integers = __m256;
     type Half = Self;
     const LANES: usize = 8;
     const ROWS: usize = 6;
@@ -72,14 +78,18 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn round(a: Self::V) -> Self::V {
-        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+        unsafe { _mm256_add_ps(a, _mm256_set1_ps(ROUND)) }
+    }
+
+    #[inline(always)]
+    unsafe fn value(n: Self::V) -> Self::V {
+        unsafe { _mm256_sub_ps(n, _mm256_set1_ps(ROUND)) }
     }
 
     #[inline(always)]
     unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
         unsafe {
-            let n = _mm256_cvtps_epi32(n);
-            let exponent = _mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)));
+            let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
             _mm256_mul_ps(a, _mm256_castsi256_ps(exponent))
         }
     }

@@ -30,6 +30,7 @@ pub(super) unsafe fn run(task: impl Task) {
 #[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
 impl Simd for Avx512 {
     type V = __m512;
+    type Integers = __m512;
     type Half = super::avx2::Avx2;
     const LANES: usize = 16;
     const ROWS: usize = 14;
@@ -77,6 +78,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn round(a: Self::V) -> Self::V {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn value(n: Self::V) -> Self::V {
+        n
     }
 
     #[inline(always)]

@@ -22,6 +22,8 @@ use std::sync::OnceLock;
 pub(crate) trait Simd {
     /// One register.
     type V: Copy;
+    /// Integers from −126 to 127 in the form that makes exponents of them most quickly.
+    type Integers: Copy;
     /// Registers of half the width, where they save time; else itself. A processor that has these
     /// instructions has those.
     type Half: Simd;
@@ -41,10 +43,12 @@ pub(crate) trait Simd {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of each pair; where one is NaN, `b`.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The nearest integer, to even where two are as near.
-    unsafe fn round(a: Self::V) -> Self::V;
-    /// `a · 2^n` for integers `n` from −126 to 127.
-    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V;
+    /// The nearest integers, to even where two are as near, of values from −126 to 127.
+    unsafe fn round(a: Self::V) -> Self::Integers;
+    /// Integers as values.
+    unsafe fn value(n: Self::Integers) -> Self::V;
+    /// `a · 2^n`.
+    unsafe fn scale(a: Self::V, n: Self::Integers) -> Self::V;
 }
 
 /// Vectors side by side in a panel of packed weights.

@@ -21,6 +21,7 @@ pub(super) unsafe fn run(task: impl Task) {
 #[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
 impl Simd for Neon {
     type V = float32x4_t;
+    type Integers = float32x4_t;
     type Half = Self;
     const LANES: usize = 4;
     const ROWS: usize = 12;
@@ -68,6 +69,11 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn round(a: Self::V) -> Self::V {
         unsafe { vrndnq_f32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn value(n: Self::V) -> Self::V {
+        n
     }
 
     #[inline(always)]

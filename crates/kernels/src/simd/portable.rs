@@ -16,6 +16,7 @@ fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
 
 impl Simd for Portable {
     type V = V;
+    type Integers = V;
     type Half = Self;
     const LANES: usize = 4;
     const ROWS: usize = 4;
@@ -66,6 +67,11 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn round(a: V) -> V {
         a.map(f32::round_ties_even)
+    }
+
+    #[inline(always)]
+    unsafe fn value(n: V) -> V {
+        n
     }
 
     #[inline(always)]

@@ -188,8 +188,13 @@ impl<L: Line> Task for FilterTransform<'_, L> {
             // SAFETY: the instruction set is the caller's promise; `tap` is a whole vector; panels
             // of different threads do not overlap.
             unsafe {
-                let g: [[S::V; 3]; 3] =
-                    std::array::from_fn(|y| std::array::from_fn(|x| S::load(tap(y * 3 + x))));
+                // No closures: they would not be compiled for the instruction set.
+                let mut g = [[S::splat(0.0); 3]; 3];
+                for (y, row) in g.iter_mut().enumerate() {
+                    for (x, value) in row.iter_mut().enumerate() {
+                        *value = S::load(tap(y * 3 + x));
+                    }
+                }
                 // Columns, then rows.
                 let mut half = [[S::splat(0.0); 3]; SIDE];
                 for x in 0..3 {
