@@ -129,6 +129,7 @@ impl Keys for Level {
             columns: some,
             sums: scores,
             stride: ROW_STRIDE,
+            add: false,
         };
         // SAFETY: the caller's promise.
         unsafe { product.run::<S>() };
@@ -332,8 +333,8 @@ impl<K: Keys> Task for Queries<'_, K> {
                         values,
                         columns,
                         block.clone(),
-                        sums,
-                        stride,
+                        (sums, stride),
+                        first == 0,
                     );
                 }
             }

@@ -31,7 +31,7 @@ mod widen;
 
 pub use activation::{activate, interleave};
 pub use attention::{AttentionShape, attention, attention_scratch};
-pub use conv::{ConvShape, ConvWeights, conv2d, conv2d_scratch};
+pub use conv::{ConvShape, ConvWeights, conv2d, conv2d_scratch, conv2d_stored};
 pub use epilogue::{Activation, Epilogue, Then};
 pub use gemm::{Gated, Packed, thread_scratch};
 pub use linear::{linear, linear_gated};

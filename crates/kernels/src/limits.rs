@@ -229,7 +229,8 @@ impl Task for Multiply<'_> {
         let stride = columns.len().next_multiple_of(S::LANES);
         // SAFETY: the instruction set is the caller's promise.
         unsafe {
-            multiply::<Level, S>(&zeros(chunk), rows, b, columns, run, &mut zeros(sums), stride);
+            let (mut sums, fresh) = (zeros(sums), run.start == 0);
+            multiply::<Level, S>(&zeros(chunk), rows, b, columns, run, (&mut sums, stride), fresh);
         }
     }
 }

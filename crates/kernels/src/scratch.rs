@@ -128,6 +128,7 @@ macro_rules! thread_buffer {
 thread_buffer!(with_rows);
 thread_buffer!(with_tile);
 thread_buffer!(with_scores);
+thread_buffer!(with_filters);
 thread_buffer!(with_shared);
 
 #[cfg(test)]

@@ -46,17 +46,26 @@ pub(crate) fn widen_values(stored: Stored, bytes: &[u8], out: &mut [f32]) {
         }
         return;
     }
-    // Through an aligned buffer: the slice conversions use the processor's own instructions.
+    // The slice conversions use the processor's own instructions.
+    if cfg!(target_endian = "little")
+        && let Ok(halves) = bytemuck::try_cast_slice(bytes)
+    {
+        return widen_halves(stored, halves, out);
+    }
     let mut halves = [0_u16; 256];
     for (bytes, out) in bytes.chunks(512).zip(out.chunks_mut(256)) {
         let halves = &mut halves[..out.len()];
         for (half, b) in halves.iter_mut().zip(bytes.as_chunks::<2>().0) {
             *half = u16::from_le_bytes(*b);
         }
-        match stored {
-            Stored::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
-            _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
-        }
+        widen_halves(stored, halves, out);
+    }
+}
+
+fn widen_halves(stored: Stored, halves: &[u16], out: &mut [f32]) {
+    match stored {
+        Stored::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
+        _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
     }
 }
 

@@ -78,20 +78,33 @@ impl Conv2d {
     fn scratch(&self, shape: &ConvShape, batch: usize) -> usize {
         match &self.packed {
             Form::F32(place) => {
-                let packing = if place.keeps() { 0 } else { ConvWeights::bytes_for(shape) };
+                let packs = !place.keeps() && !shape.pays_unpacked(batch);
+                let packing = if packs { ConvWeights::bytes_for(shape) } else { 0 };
                 packing + kernels::conv2d_scratch(shape, batch)
             }
             Form::Int8(_) => int8::conv2d_scratch(shape, batch),
         }
     }
 
-    fn compute(&self, out: &mut [f32], x: &[f32], shape: &ConvShape, epilogue: &Epilogue<'_>) {
+    fn compute(
+        &self,
+        out: &mut [f32],
+        x: &[f32],
+        (shape, batch): (&ConvShape, usize),
+        epilogue: &Epilogue<'_>,
+    ) {
         let (stored, bytes) = self.weight.stored();
         match &self.packed {
             Form::F32(place) => {
+                let fits = |kept: &ConvWeights| kept.fits(shape);
                 let pack = || ConvWeights::pack(stored, bytes, shape);
-                let weights = place.get(|kept| kept.fits(shape), pack);
-                kernels::conv2d(out, x, &weights, shape, epilogue);
+                if !shape.pays_unpacked(batch) {
+                    kernels::conv2d(out, x, &place.get(fits, pack), shape, epilogue);
+                } else if let Some(kept) = place.kept(fits, ConvWeights::bytes_for(shape), pack) {
+                    kernels::conv2d(out, x, &kept, shape, epilogue);
+                } else {
+                    kernels::conv2d_stored(out, x, (stored, bytes), shape, epilogue);
+                }
             }
             Form::Int8(place) => {
                 let pack = || int8::ConvWeights::pack(stored, bytes, shape);
@@ -143,7 +156,7 @@ fn convolve(
     let _scratch = x.meter().take(layer.scratch(&shape, batch));
     if !x.is_planned() {
         let epilogue = Epilogue { bias: Some(bias), then };
-        layer.compute(out.values_mut(), x.values(), &shape, &epilogue);
+        layer.compute(out.values_mut(), x.values(), (&shape, batch), &epilogue);
     }
     out
 }

@@ -80,6 +80,12 @@ impl Budget {
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
+    /// Whether so many bytes of what is shared are left.
+    fn has(&self, bytes: u64) -> bool {
+        let [room, taken] = [&self.room, &self.taken].map(|of| of.load(Ordering::Relaxed));
+        bytes <= room.saturating_sub(taken)
+    }
+
     fn give_back(&self, bytes: u64) {
         self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -182,6 +188,26 @@ impl<T: Prepared> Place<T> {
         }
     }
 
+    /// What is kept, where it `fits`; otherwise what `pack` makes, which has these bytes, if there is
+    /// room to keep it from then on.
+    pub(super) fn kept(
+        &self,
+        fits: impl Fn(&T) -> bool,
+        bytes: usize,
+        pack: impl FnOnce() -> T,
+    ) -> Option<Arc<T>> {
+        let may = match self {
+            Self::Made => false,
+            Self::Kept(_) => true,
+            Self::Shared(slot, budget) => {
+                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                let (fit, old) = kept.as_ref().map_or((false, 0), |w| (fits(w), w.bytes()));
+                fit || budget.has(bytes.saturating_sub(old) as u64)
+            }
+        };
+        may.then(|| self.get(fits, pack))
+    }
+
     /// What is kept, where it `fits`; otherwise what `pack` makes, which may be kept from then on.
     pub(super) fn get(&self, fits: impl Fn(&T) -> bool, pack: impl FnOnce() -> T) -> Arc<T> {
         let (slot, budget) = match self {
@@ -268,6 +294,9 @@ mod tests {
         assert!(!packs_again(&second, 30));
         assert!(packs_again(&first, 31));
         assert!(!packs_again(&first, 30));
+        // Asked for only if it is kept, nothing is packed in vain.
+        let kept = |bytes| first.kept(|kept| kept.0 == bytes, bytes, || Of(bytes)).map(|w| w.0);
+        assert_eq!([kept(30), kept(31), kept(29)], [Some(30), None, Some(29)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! 3×3 convolutions of stride 1: the UNet's four resolutions, and the VAE's two largest.
 
 use criterion::Criterion;
-use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Stored, Then, conv2d};
+use diffusion_kernels::{ConvShape, ConvWeights, Epilogue, Stored, Then, conv2d, conv2d_stored};
 
 use crate::time;
 use crate::values::{f16_bytes, values};
@@ -25,6 +25,13 @@ pub(crate) fn all(criterion: &mut Criterion) {
         let name = format!("{side}x{side} {channels}->{filters}");
         let multiplications = side * side * 9 * channels * filters;
         time(&mut group, &name, multiplications, kernel(side, channels, filters));
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("conv3x3, from stored weights");
+    for (side, channels, filters) in SHAPES {
+        let name = format!("{side}x{side} {channels}->{filters}");
+        let multiplications = side * side * 9 * channels * filters;
+        time(&mut group, &name, multiplications, from_stored(side, channels, filters));
     }
     group.finish();
 }
@@ -51,5 +58,17 @@ fn kernel(side: usize, channels: usize, filters: usize) -> impl FnMut() {
     move || {
         let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
         conv2d(&mut out, &x, &weights, &shape, &epilogue);
+    }
+}
+
+fn from_stored(side: usize, channels: usize, filters: usize) -> impl FnMut() {
+    let shape = shape(side, channels, filters);
+    let x = values(side * side * channels);
+    let weights = f16_bytes(filters * 9 * channels);
+    let bias = values(filters);
+    let mut out = vec![0.0; side * side * filters];
+    move || {
+        let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
+        conv2d_stored(&mut out, &x, (Stored::F16, &weights), &shape, &epilogue);
     }
 }

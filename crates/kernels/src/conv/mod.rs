@@ -11,9 +11,11 @@ pub(crate) mod winograd;
 pub use weights::ConvWeights;
 
 use self::weights::Form;
-use self::winograd::{Four, Transformed, Two};
+use self::winograd::{Four, Transformed, Two, Untransformed};
 use crate::epilogue::Epilogue;
 use crate::parallel::volume;
+use crate::simd::Level;
+use crate::widen::Stored;
 
 /// The shape of one convolution over one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,16 @@ impl ConvShape {
     /// Whether Winograd's transform is used.
     pub fn by_winograd(&self) -> bool {
         self.method() != Method::Direct
+    }
+
+    /// Whether [`conv2d_stored`] takes less time for `batch` images than packing the weights for
+    /// [`conv2d`] does, and that: where the filters are transformed for many tiles at a time.
+    pub fn pays_unpacked(&self, batch: usize) -> bool {
+        match self.method() {
+            Method::Direct => false,
+            Method::Two => winograd::in_one_pass::<Untransformed<'_, Two>>(self, batch),
+            Method::Four => winograd::in_one_pass::<Untransformed<'_, Four>>(self, batch),
+        }
     }
 
     /// A 3×3 filter that keeps the size.
@@ -157,12 +169,48 @@ pub fn conv2d(
     }
 }
 
+/// [`conv2d`] for weights `[out_channels, in_channels, 9]` as a file stores them, which are transformed
+/// while they are used. The result has the same bytes.
+///
+/// Panics where the shape has no transform ([`ConvShape::by_winograd`]).
+pub fn conv2d_stored(
+    out: &mut [f32],
+    x: &[f32],
+    (stored, bytes): (Stored, &[u8]),
+    shape: &ConvShape,
+    epilogue: &Epilogue<'_>,
+) {
+    conv2d_stored_at(Level::best(), out, x, (stored, bytes), shape, epilogue);
+}
+
+pub(crate) fn conv2d_stored_at(
+    level: Level,
+    out: &mut [f32],
+    x: &[f32],
+    (stored, bytes): (Stored, &[u8]),
+    shape: &ConvShape,
+    epilogue: &Epilogue<'_>,
+) {
+    let batch = shape.check_images(out, x, epilogue);
+    let (outputs, inputs) = (shape.out_channels, shape.in_channels);
+    match shape.method() {
+        Method::Direct => panic!("a convolution without a transform"),
+        _ if batch == 0 => {}
+        Method::Two => {
+            let filters = Untransformed::<Two>::new(level, stored, bytes, outputs, inputs);
+            winograd::conv2d(out, x, &filters, shape, epilogue);
+        }
+        Method::Four => {
+            let filters = Untransformed::<Four>::new(level, stored, bytes, outputs, inputs);
+            winograd::conv2d(out, x, &filters, shape, epilogue);
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::Stored;
     use crate::epilogue::Then;
-    use crate::simd::Level;
     use crate::testing::{close, values};
 
     /// The definition, in f64. `weight` is `[out, in, taps]`.
@@ -260,8 +308,30 @@ pub(crate) mod tests {
                 let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
                 conv2d(&mut got, &x, &weights, &shape, &epilogue);
                 close(&got, &want, 2e-5, &(level, shape));
+                if shape.by_winograd() {
+                    let (mut unpacked, stored) = (vec![f32::NAN; want.len()], bytes(&weight));
+                    let stored = (Stored::F32, &*stored);
+                    conv2d_stored_at(level, &mut unpacked, &x, stored, &shape, &epilogue);
+                    assert_eq!(unpacked, got, "{level:?} {shape:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn weights_stay_unpacked_where_all_tiles_are_computed_at_a_time() {
+        let shape = |side, channels| ConvShape {
+            source: (side, side),
+            input: (side, side),
+            in_channels: channels,
+            out_channels: channels,
+            kernel: 3,
+            stride: 1,
+            padding: (1, 1),
+        };
+        assert!(shape(16, 1280).pays_unpacked(2) && shape(8, 1280).pays_unpacked(2));
+        assert!(!shape(64, 320).pays_unpacked(2) && !shape(512, 128).pays_unpacked(1));
+        assert!(!shape(4, 1280).pays_unpacked(2), "a direct one");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The weights of a convolution in the form that its shape calls for.
 
-use super::winograd::{Four, Line as _, Transformed, Two};
+use super::winograd::{Four, Transformed, Two};
 use super::{ConvShape, Method};
 use crate::gemm::Packed;
 use crate::scratch::Prepared;
@@ -55,18 +55,21 @@ impl ConvWeights {
 
     /// The most bytes that [`ConvWeights::pack`] allocates for any size of image.
     pub fn most_bytes(outputs: usize, inputs: usize, kernel: usize) -> usize {
-        let values = if kernel == 3 { Four::POINTS } else { kernel * kernel };
-        Packed::bytes_for(outputs, values * inputs)
+        if kernel == 3 {
+            Transformed::<Four>::bytes_for(outputs, inputs)
+        } else {
+            Packed::bytes_for(outputs, kernel * kernel * inputs)
+        }
     }
 
     /// Bytes that [`ConvWeights::pack`] allocates.
     pub fn bytes_for(shape: &ConvShape) -> usize {
-        let values = match shape.method() {
-            Method::Direct => shape.kernel * shape.kernel,
-            Method::Two => Two::POINTS,
-            Method::Four => Four::POINTS,
-        };
-        Packed::bytes_for(shape.out_channels, values * shape.in_channels)
+        let (outputs, inputs) = (shape.out_channels, shape.in_channels);
+        match shape.method() {
+            Method::Direct => Packed::bytes_for(outputs, shape.kernel * shape.kernel * inputs),
+            Method::Two => Transformed::<Two>::bytes_for(outputs, inputs),
+            Method::Four => Transformed::<Four>::bytes_for(outputs, inputs),
+        }
     }
 }
 

@@ -11,12 +11,13 @@ use std::ops::Range;
 
 pub(crate) use arithmetic::{Arithmetic, Product, Tile};
 pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
-pub(crate) use pack::{GATE_GROUP, Panels, Weight, gate_order, packed_columns, packed_len};
+pub(crate) use pack::{GATE_GROUP, Panels, TURN, Weight, gate_order, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
 
+use crate::conv::winograd::thread_values;
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
-use crate::simd::{MAX_ROWS, PANEL_VECTORS};
+use crate::simd::{Level, MAX_ROWS, PANEL_VECTORS};
 
 /// The left operand of a product, row by row.
 pub(crate) trait Rows<T>: Sync {
@@ -48,6 +49,12 @@ pub(crate) fn chunked_place(rows: usize, depth: usize, row: usize, column: usize
 impl<'a, T> Chunked<'a, T> {
     pub(crate) fn new(numbers: &'a [T], rows: usize) -> Self {
         Self { numbers, rows }
+    }
+
+    /// The numbers of one run.
+    pub(crate) fn run(self, index: usize) -> Self {
+        let len = self.rows * ROW_STRIDE;
+        Self { numbers: &self.numbers[index * len..][..len], rows: self.rows }
     }
 }
 
@@ -102,38 +109,40 @@ pub(crate) fn gemm<A: Arithmetic>(
 }
 
 /// Several products of the same shape at once, `a(i)` with `b(i)` for `i` below `count`. The sums
-/// of each are `[rows, stride]`, one after the other in `out`.
+/// of each are `[rows, stride]`, and those of the next begin `plane` values further in `out`.
 pub(crate) fn gemms<'a, A: Arithmetic>(
     count: usize,
     a: impl Fn(usize) -> Chunked<'a, A::Left> + Sync,
     rows: usize,
     b: impl Fn(usize) -> Panels<'a, A> + Sync,
     out: &mut [f32],
-    stride: usize,
+    (stride, plane): (usize, usize),
 ) {
     let any = b(0);
     // Whole rows, so that what two threads write does not interleave.
     let cut = Cut::new(any.level(), rows, any.columns(), count).whole_rows();
     let work = count * rows * any.columns() * any.depth();
-    assert!(count * rows * stride <= out.len(), "result too short");
+    assert!(rows * stride <= plane, "results overlap");
+    assert!(count * plane <= out.len(), "result too short");
     let out = Disjoint::new(out);
     for_each_tile(count * cut.count(), work, |index| {
         let (product, index) = (index / cut.count(), index % cut.count());
         let (part, _) = cut.block(index);
         // SAFETY: parts of the rows of one product, and different products, are disjoint.
         #[allow(unsafe_code)]
-        let sums = unsafe { out.part((product * rows + part.start) * stride, part.len() * stride) };
+        let sums = unsafe { out.part(product * plane + part.start * stride, part.len() * stride) };
         let sums = bytemuck::cast_slice_mut(sums);
         let (a, b) = (a(product), b(product));
         let columns = 0..b.columns();
-        b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride });
+        b.level().compute(ChunkedProduct { a, rows: part, b, columns, sums, stride, add: false });
     });
 }
 
-/// Bytes of working memory that a thread keeps: one block's left operand and sums, and the scores
-/// of a tile of attention.
+/// Bytes of working memory that a thread keeps: one block's left operand and sums, the scores of a
+/// tile of attention, and transformed filters.
 pub fn thread_scratch() -> usize {
-    4 * (BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS) + MAX_ROWS * ROW_STRIDE)
+    let block = BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS);
+    4 * (block + MAX_ROWS * ROW_STRIDE + thread_values(Level::best()))
 }
 
 /// Computes one block on this thread.
@@ -238,17 +247,21 @@ pub(crate) struct ChunkedProduct<'a, A: Arithmetic> {
     /// The result, `[rows, stride]`.
     pub(crate) sums: &'a mut [A::Sum],
     pub(crate) stride: usize,
+    /// Whether it is added to what `sums` hold.
+    pub(crate) add: bool,
 }
 
 impl<A: Arithmetic> Product<A> for ChunkedProduct<'_, A> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<T: Tile<A>>(self) {
-        let Self { a, rows, b, columns, sums, stride } = self;
+        let Self { a, rows, b, columns, sums, stride, add } = self;
         for (index, run) in runs(b.depth()).enumerate() {
             let chunk = &a.numbers[(index * a.rows + rows.start) * ROW_STRIDE..];
+            let fresh = index == 0 && !add;
+            let out = (&mut *sums, stride);
             // SAFETY: the instruction set is the caller's promise.
-            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
+            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, out, fresh) };
         }
     }
 }
@@ -276,14 +289,16 @@ impl<A: Arithmetic, R: Rows<A::Left>> Product<A> for RowsProduct<'_, A, R> {
             for (line, row) in chunk.chunks_exact_mut(ROW_STRIDE).zip(rows.clone()) {
                 a.copy(row, run.start, &mut line[..run.len()]);
             }
+            let fresh = run.start == 0;
+            let out = (&mut *sums, stride);
             // SAFETY: the instruction set is the caller's promise; the lengths were checked.
-            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, sums, stride) };
+            unsafe { multiply::<A, T>(chunk, rows.len(), b, columns.clone(), run, out, fresh) };
         }
     }
 }
 
-/// `sums[rows, stride] (+)= chunk[rows, ROW_STRIDE] · b[run, columns]`, starting afresh with the
-/// first run. What `sums` hold beyond the last column is not defined.
+/// `sums[rows, stride] = chunk[rows, ROW_STRIDE] · b[run, columns]`, or `+=` unless `fresh`. What
+/// `sums` hold beyond the last column is not defined.
 ///
 /// # Safety
 /// The processor has the instruction set of `T`.
@@ -295,12 +310,11 @@ pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
     b: Panels<'_, A>,
     columns: Range<usize>,
     run: Range<usize>,
-    sums: &mut [A::Sum],
-    stride: usize,
+    (sums, stride): (&mut [A::Sum], usize),
+    fresh: bool,
 ) {
     const { assert!(T::Half::LANES <= T::LANES) };
     let panel = PANEL_VECTORS * T::LANES;
-    let fresh = run.start == 0;
     let width = columns.len().next_multiple_of(T::LANES);
     assert!(rows * ROW_STRIDE <= chunk.len() && run.len() <= MAX_DEPTH, "left operand too short");
     assert!(columns.start.is_multiple_of(panel) && columns.end <= b.columns(), "columns");
@@ -344,7 +358,6 @@ pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
     use crate::testing::{close, values};
 
     /// The definition, in f64.

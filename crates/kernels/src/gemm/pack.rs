@@ -1,11 +1,13 @@
 //! Weights in the order in which the product reads them.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::arithmetic::Arithmetic;
 use crate::parallel::volume;
 use crate::scratch::{Buffer, Prepared, with_rows};
-use crate::simd::{Level, PANEL_VECTORS};
+use crate::simd::{Level, PANEL_VECTORS, Simd, Task};
 use crate::widen::{Stored, widen_values};
 
 /// The right operand of a product, `[depth, columns]`, cut into panels of a few columns; within a
@@ -66,8 +68,15 @@ impl Packed {
         panels.for_each(|(panel, out)| {
             let (first, width) = (panel * panel_columns, out.len() / depth);
             let output = |column| Some(first + column).filter(|&c| c < outputs).map(&order);
-            weight.transposed(width, output, |input, tap, row| {
-                out[(tap * inputs + input) * width..][..width].copy_from_slice(row);
+            weight.transposed(width, 0..inputs, output, |first, rows| {
+                if taps == 1 {
+                    out[first * width..][..rows.len()].copy_from_slice(rows);
+                    return;
+                }
+                for (place, row) in (first..).zip(rows.chunks_exact(width)) {
+                    let (input, tap) = (place / taps, place % taps);
+                    out[(tap * inputs + input) * width..][..width].copy_from_slice(row);
+                }
             });
         });
         Self { depth, columns: outputs, level, values }
@@ -124,27 +133,35 @@ impl<'a> Weight<'a> {
         Self { stored, bytes, inputs, taps }
     }
 
-    /// Hands `take` for each input and tap the values of the outputs `output(0..width)`, zero
-    /// where there is none. `width` is that of a panel at the most.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Hands `take` rows `[some, width]` of the values of the outputs `output(0..width)`, zero where
+    /// there is none, and the place of the first one in a filter: its input times the taps, plus its
+    /// tap. Those of these inputs follow one another, [`TURN`] at a time, up to the end of a piece
+    /// of whole inputs. `width` is that of a panel at the most.
     pub(crate) fn transposed(
         &self,
         width: usize,
+        inputs: Range<usize>,
         output: impl Fn(usize) -> Option<usize>,
-        mut take: impl FnMut(usize, usize, &[f32]),
+        mut take: impl FnMut(usize, &[f32]),
     ) {
         // Long enough a piece of each output that memory is read ahead, and of all together that
         // the second-level cache holds them.
         const PIECE: usize = 1024;
-        // Beyond a piece, so that those of all outputs do not fall on the same places of the cache.
-        const APART: usize = 16;
-        let Self { stored, bytes, inputs, taps } = *self;
-        let depth = inputs * taps;
-        let step = (PIECE / taps).clamp(1, inputs);
+        // Beyond a piece, so that those of all outputs do not fall on the same places of the cache,
+        // and that the last values can be transposed with what follows them.
+        const APART: usize = TURN + 16;
+        let Self { stored, bytes, inputs: all, taps } = *self;
+        let depth = all * taps;
+        let step = (PIECE / taps).clamp(1, all);
         let stride = step * taps + APART;
-        with_rows(width * (stride + 1), |buffer| {
-            let (row, block) = buffer.split_at_mut(width);
-            for first in (0..inputs).step_by(step) {
-                let len = step.min(inputs - first) * taps;
+        with_rows(width * (stride + TURN), |buffer| {
+            let (rows, block) = buffer.split_at_mut(width * TURN);
+            for first in inputs.clone().step_by(step) {
+                let len = step.min(inputs.end - first) * taps;
                 for (column, values) in block.chunks_exact_mut(stride).enumerate() {
                     let values = &mut values[..len];
                     match output(column) {
@@ -156,14 +173,49 @@ impl<'a> Weight<'a> {
                         None => values.fill(0.0),
                     }
                 }
-                for at in 0..len {
-                    for (value, column) in row.iter_mut().zip(block.chunks_exact(stride)) {
-                        *value = column[at];
-                    }
-                    take(first + at / taps, at % taps, row);
+                for from in (0..len).step_by(TURN) {
+                    Level::best().run(Transpose { block: &block[from..], stride, rows, width });
+                    take(first * taps + from, &rows[..TURN.min(len - from) * width]);
                 }
             }
         });
+    }
+}
+
+/// Values of each output that are transposed at a time: whole vectors, and whole filters of nine.
+pub(crate) const TURN: usize = 72;
+
+/// Makes rows of columns: [`TURN`] values of each of `width` columns, `stride` apart.
+struct Transpose<'a> {
+    block: &'a [f32],
+    stride: usize,
+    /// `[TURN, width]`.
+    rows: &'a mut [f32],
+    width: usize,
+}
+
+impl Task for Transpose<'_> {
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { block, stride, rows, width } = self;
+        assert!(block.len() >= (width - 1) * stride + TURN && rows.len() == TURN * width);
+        let whole = width / 8 * 8;
+        for at in (0..TURN).step_by(8) {
+            for column in (0..whole).step_by(8) {
+                let (from, to) = (column * stride + at, at * width + column);
+                // SAFETY: the instruction set is the caller's promise; eight values of eight columns
+                // lie in `block`, and of eight rows in `rows`, by the assertion.
+                unsafe {
+                    S::transpose(block[from..].as_ptr(), stride, rows[to..].as_mut_ptr(), width);
+                }
+            }
+        }
+        for (at, row) in rows.chunks_exact_mut(width).enumerate() {
+            for (column, value) in row.iter_mut().enumerate().skip(whole) {
+                *value = block[column * stride + at];
+            }
+        }
     }
 }
 

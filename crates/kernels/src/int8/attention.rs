@@ -110,6 +110,7 @@ impl Keys for Level {
             columns: some.clone(),
             sums: bytemuck::cast_slice_mut(scores),
             stride: ROW_STRIDE,
+            add: false,
         });
         let columns: &[Column] = bytemuck::cast_slice(columns);
         let quanta: &[Quantum] = bytemuck::cast_slice(quanta);

@@ -10,7 +10,7 @@ use super::level::Level;
 use super::pack::{Column, Scale};
 use super::quantise::{Quantum, nearest, quantise};
 use crate::conv::winograd::{
-    Filters, Line, Operands, Patch, Two, each_input, padded, transform_filters,
+    Filters, Line, Operands, Patch, Patches, Two, each_input, padded, transform_filters,
 };
 use crate::dispatch::dispatch;
 use crate::gemm::{Arithmetic, Panels, Weight, packed_columns, packed_len, runs};
@@ -123,10 +123,12 @@ fn each_point(
 ) {
     let output = |column| (column < count).then_some(first + column);
     let mut values = [0.0; POINTS * WIDTH];
-    each_input(weight, WIDTH, output, |input, taps| {
-        let out = &Disjoint::new(&mut values);
-        transform_filters::<Two>(simd::Level::best(), taps, out, 0, WIDTH);
-        take(input, &values);
+    each_input(weight, WIDTH, 0..weight.inputs(), output, |first, taps| {
+        for (input, taps) in (first..).zip(taps.chunks_exact(9 * WIDTH)) {
+            let out = &Disjoint::new(&mut values);
+            transform_filters::<Two>(simd::Level::best(), taps, WIDTH, out, (0, WIDTH));
+            take(input, &values);
+        }
     });
 }
 
@@ -166,11 +168,17 @@ impl Filters for Transformed {
         simd::Level::best()
     }
 
-    fn point(&self, point: usize) -> Panels<'_, Level> {
+    fn panel(&self) -> usize {
+        padded(self.outputs)
+    }
+
+    fn multiply(&self, patches: &Patches<'_, Level>, products: &mut [f32]) {
         let Self { level, inputs, outputs, .. } = *self;
         let depth = inputs.div_ceil(4);
         let len = packed_len(level, depth, outputs);
-        Panels::new(level, depth, outputs, &self.values[point * len..][..len])
+        let filters =
+            |point| Panels::new(level, depth, outputs, &self.values[point * len..][..len]);
+        patches.multiply(POINTS, filters, products);
     }
 
     fn enter(&self, patch: &Patch<'_>, operands: &Operands<'_>, row: usize) {

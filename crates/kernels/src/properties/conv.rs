@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Exact, cases, on, stored, weights, within_bounds};
-use crate::conv::{ConvShape, ConvWeights, conv2d};
+use crate::conv::{ConvShape, ConvWeights, conv2d, conv2d_stored_at};
 use crate::simd::Level;
 use crate::testing::{close, values};
 use crate::{Epilogue, Stored, Then};
@@ -70,7 +70,16 @@ fn run(
         let got = on(3, || run(&x, batch));
         check(&got, &want, level);
         let alone = on(1, || images().flat_map(|x| run(x, 1)).collect::<Vec<_>>());
-        prop_assert_eq!(alone, got, "{:?} {:?}", level, shape);
+        prop_assert_eq!(alone, &*got, "{:?} {:?}", level, shape);
+        if shape.by_winograd() {
+            let unpacked = on(3, || {
+                let mut out = vec![f32::NAN; want.len()];
+                let epilogue = Epilogue { bias: Some(&bias), then: Then::Store };
+                conv2d_stored_at(level, &mut out, &x, (stored, &bytes), shape, &epilogue);
+                out
+            });
+            prop_assert_eq!(unpacked, got, "{:?} {:?}", level, shape);
+        }
     }
     Ok(())
 }

@@ -93,4 +93,33 @@ impl Simd for Avx2 {
             _mm256_mul_ps(a, _mm256_castsi256_ps(exponent))
         }
     }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = Self::load(from.add(i * from_stride));
+            }
+            // Pairs of values, then fours, then halves change places.
+            let mut pairs = rows;
+            for i in 0..4 {
+                pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            let mut fours = pairs;
+            for i in [0, 4] {
+                for j in [0, 1] {
+                    let (a, b) = (pairs[i + j], pairs[i + j + 2]);
+                    fours[i + 2 * j] = _mm256_shuffle_ps::<0b01_00_01_00>(a, b);
+                    fours[i + 2 * j + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, b);
+                }
+            }
+            for i in 0..4 {
+                let (a, b) = (fours[i], fours[i + 4]);
+                Self::store(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(a, b));
+                Self::store(to.add((i + 4) * to_stride), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+        }
+    }
 }

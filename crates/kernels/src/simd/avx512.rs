@@ -89,4 +89,9 @@ impl Simd for Avx512 {
     unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
         unsafe { _mm512_scalef_ps(a, n) }
     }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        unsafe { Self::Half::transpose(from, from_stride, to, to_stride) }
+    }
 }

@@ -17,7 +17,8 @@ use std::sync::OnceLock;
 ///
 /// # Safety
 /// The functions may only run on a processor that has the instruction set; `load` and `store`
-/// need [`Simd::LANES`] valid values at the pointer, of any alignment.
+/// need [`Simd::LANES`] valid values at the pointer, of any alignment, and `transpose` two blocks
+/// that do not overlap.
 #[allow(unsafe_code, clippy::missing_safety_doc)]
 pub(crate) trait Simd {
     /// One register.
@@ -49,6 +50,20 @@ pub(crate) trait Simd {
     unsafe fn value(n: Self::Integers) -> Self::V;
     /// `a · 2^n`.
     unsafe fn scale(a: Self::V, n: Self::Integers) -> Self::V;
+
+    /// Transposes a block of eight by eight values: its rows are `from_stride` values apart, those
+    /// of the result `to_stride`.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for row in 0..8 {
+            for column in 0..8 {
+                // SAFETY: the caller's promise of two such blocks, which do not overlap.
+                unsafe {
+                    *to.add(column * to_stride + row) = *from.add(row * from_stride + column)
+                };
+            }
+        }
+    }
 }
 
 /// Vectors side by side in a panel of packed weights.

@@ -7,21 +7,25 @@
 //! of any kind of numbers.
 
 mod transform;
+mod untransformed;
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::{ConvShape, sources};
 use crate::epilogue::{Epilogue, Target};
 use crate::gemm::{
-    Arithmetic, Chunked, Panels, Weight, chunked_len, chunked_place, gemms, packed_columns,
+    Arithmetic, Chunked, Panels, TURN, Weight, chunked_len, chunked_place, gemms, packed_columns,
     packed_len,
 };
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{Buffer, Prepared, with_shared, with_tile};
-use crate::simd::{Level, PANEL_VECTORS};
+use crate::simd::Level;
 use crate::widen::Stored;
 use transform::TileTransform;
 pub(crate) use transform::{Four, Line, Patch, Two, transform_filters};
+pub(super) use untransformed::Untransformed;
+pub(crate) use untransformed::thread_values;
 
 /// Transformed filters of one kind of numbers, and how patches become that and their products
 /// values again.
@@ -35,8 +39,10 @@ pub(crate) trait Filters: Sync {
     fn channels(&self) -> (usize, usize);
     /// The instruction set of the transforms.
     fn level(&self) -> Level;
-    /// The right operand of a point's product.
-    fn point(&self, point: usize) -> Panels<'_, Self::Level>;
+    /// Columns of a panel of [`Products`].
+    fn panel(&self) -> usize;
+    /// Multiplies the patches with the filters, for each point.
+    fn multiply(&self, patches: &Patches<'_, Self::Level>, products: &mut [f32]);
     /// Transforms a patch into row `row` of the left operands.
     fn enter(&self, patch: &Patch<'_>, operands: &Operands<'_>, row: usize);
     /// Turns the sums of a row of a point's product into values, in their place.
@@ -60,7 +66,7 @@ impl Operands<'_> {
 
     /// Numbers from point to point.
     fn plane(&self) -> usize {
-        chunked_len(self.rows, self.depth)
+        apart(chunked_len(self.rows, self.depth))
     }
 
     /// The numbers of a row of a point's operand from `column` on, within one run.
@@ -90,6 +96,58 @@ impl Operands<'_> {
     }
 }
 
+/// What the products of all points read on the left, once it is written.
+pub(crate) struct Patches<'a, A: Arithmetic> {
+    numbers: &'a [A::Left],
+    /// Numbers from point to point.
+    plane: usize,
+    /// Rows that there is room for.
+    room: usize,
+    /// Rows that are written.
+    pub(crate) rows: usize,
+}
+
+impl<'a, A: Arithmetic> Patches<'a, A> {
+    /// The left operand of a point's product.
+    pub(crate) fn point(&self, point: usize) -> Chunked<'a, A::Left> {
+        Chunked::new(&self.numbers[point * self.plane..][..self.plane], self.room)
+    }
+
+    /// Multiplies them with packed filters for each point; the products are one panel.
+    pub(crate) fn multiply<'b>(
+        &'b self,
+        points: usize,
+        filters: impl Fn(usize) -> Panels<'b, A> + Sync,
+        products: &mut [f32],
+    ) {
+        let stride = padded(filters(0).columns());
+        let plane = apart(self.rows * stride);
+        gemms(points, |point| self.point(point), self.rows, filters, products, (stride, plane));
+    }
+}
+
+/// Where the products lie: `[panels, points, rows, panel]`, of channels rounded up to whole vectors.
+#[derive(Clone, Copy)]
+struct Products {
+    rows: usize,
+    points: usize,
+    panel: usize,
+    channels: usize,
+}
+
+impl Products {
+    /// Where the first point has the channel `channel` of row `row`, and the values from point to
+    /// point.
+    #[inline(always)]
+    fn place(self, row: usize, channel: usize) -> (usize, usize) {
+        let Self { rows, points, panel, channels } = self;
+        let first = channel / panel * panel;
+        let width = panel.min(channels - first);
+        let before = first / panel * points * apart(rows * panel);
+        (before + row * width + channel - first, apart(rows * width))
+    }
+}
+
 /// Filters as the products read them: for each point, packed weights `[in_channels, out_channels]`.
 #[derive(Debug)]
 pub(crate) struct Transformed<L> {
@@ -110,7 +168,7 @@ impl<L: Line> Transformed<L> {
         inputs: usize,
     ) -> Self {
         let weight = Weight::new(stored, bytes, (outputs, inputs, 9));
-        let plane = packed_len(level, inputs, outputs);
+        let plane = apart(packed_len(level, inputs, outputs));
         let mut values = Buffer::reused(L::POINTS * plane);
         let panel = packed_columns(level);
         let out = Disjoint::new(&mut values);
@@ -119,12 +177,17 @@ impl<L: Line> Transformed<L> {
             let first = index * panel;
             let width = panel.min(outputs.next_multiple_of(level.lanes()) - first);
             let output = |column| Some(first + column).filter(|&c| c < outputs);
-            each_input(weight, width, output, |input, taps| {
+            each_input(weight, width, 0..inputs, output, |input, taps| {
                 let at = (first * inputs) + input * width;
-                transform_filters::<L>(level, taps, &out, at, plane);
+                transform_filters::<L>(level, taps, width, &out, (at, plane));
             });
         });
         Self { level, inputs, outputs, values, line: PhantomData }
+    }
+
+    /// Bytes that [`Transformed::new`] allocates.
+    pub(super) fn bytes_for(outputs: usize, inputs: usize) -> usize {
+        4 * L::POINTS * apart(packed_len(Level::best(), inputs, outputs))
     }
 }
 
@@ -138,21 +201,17 @@ impl<L> Prepared for Transformed<L> {
     }
 }
 
-/// Hands `take` for each input the taps `[9, width]` of its filters to the outputs
-/// `output(0..width)`, zeros where there is none.
+/// Hands `take` the taps `[some, 9, width]` of the filters of some of these inputs to the outputs
+/// `output(0..width)`, zeros where there is none, and the first of these inputs.
 pub(crate) fn each_input(
     weight: Weight<'_>,
     width: usize,
+    inputs: Range<usize>,
     output: impl Fn(usize) -> Option<usize>,
     mut take: impl FnMut(usize, &[f32]),
 ) {
-    let mut taps = [0.0; 9 * PANEL_VECTORS * 16];
-    weight.transposed(width, output, |input, tap, row| {
-        taps[tap * width..][..width].copy_from_slice(row);
-        if tap == 8 {
-            take(input, &taps[..9 * width]);
-        }
-    });
+    const { assert!(TURN.is_multiple_of(9)) };
+    weight.transposed(width, inputs, output, |first, taps| take(first / 9, taps));
 }
 
 impl<L: Line> Filters for Transformed<L> {
@@ -168,10 +227,17 @@ impl<L: Line> Filters for Transformed<L> {
         self.level
     }
 
-    fn point(&self, point: usize) -> Panels<'_, Level> {
+    fn panel(&self) -> usize {
+        padded(self.outputs)
+    }
+
+    fn multiply(&self, patches: &Patches<'_, Level>, products: &mut [f32]) {
         let len = packed_len(self.level, self.inputs, self.outputs);
-        let values = &self.values[point * len..][..len];
-        Panels::new(self.level, self.inputs, self.outputs, values)
+        let filters = |point| {
+            let values = &self.values[point * apart(len)..][..len];
+            Panels::new(self.level, self.inputs, self.outputs, values)
+        };
+        patches.multiply(L::POINTS, filters, products);
     }
 
     fn enter(&self, patch: &Patch<'_>, operands: &Operands<'_>, row: usize) {
@@ -204,6 +270,12 @@ impl Tiles {
     }
 }
 
+/// Values from the plane of one point, of `len` values, to that of the next: an odd number of cache
+/// lines, or all points of a patch would compete for the same places of the caches.
+pub(crate) fn apart(len: usize) -> usize {
+    (len.div_ceil(16) | 1) * 16
+}
+
 /// Channels rounded up to whole vectors of any instruction set.
 pub(crate) fn padded(channels: usize) -> usize {
     channels.next_multiple_of(16)
@@ -220,12 +292,13 @@ struct Room {
 }
 
 impl Room {
-    fn new<F: Filters>(shape: &ConvShape, batch: usize) -> Self {
+    fn new<F: Filters>(shape: &ConvShape, batch: usize, panel: usize) -> Self {
         const VALUES: usize = 4 << 20;
         let tiles = Tiles::new::<F::Line>(shape, batch);
+        let panels = padded(shape.out_channels).div_ceil(panel);
         let lens = |rows| {
-            let numbers = chunked_len(rows, depth::<F>(shape));
-            [numbers, rows * F::NOTED, rows * padded(shape.out_channels)]
+            let numbers = apart(chunked_len(rows, depth::<F>(shape)));
+            [numbers, rows * F::NOTED, panels * apart(rows * panel)]
                 .map(|len| F::Line::POINTS * len)
         };
         let most = VALUES / lens(1).iter().sum::<usize>();
@@ -242,7 +315,16 @@ fn depth<F: Filters>(shape: &ConvShape) -> usize {
 
 /// Bytes of working memory that [`conv2d`] takes, beside that of the threads.
 pub(crate) fn scratch<F: Filters>(shape: &ConvShape, batch: usize) -> usize {
-    4 * Room::new::<F>(shape, batch).lens.iter().sum::<usize>()
+    let panels = [padded(shape.out_channels), packed_columns(Level::best())];
+    let lens = panels.map(|panel| Room::new::<F>(shape, batch, panel).lens.iter().sum::<usize>());
+    4 * lens[0].max(lens[1])
+}
+
+/// Whether all tiles are computed at a time, so that each filter is transformed once where it is
+/// transformed while it is used.
+pub(super) fn in_one_pass<F: Filters>(shape: &ConvShape, batch: usize) -> bool {
+    let room = Room::new::<F>(shape, batch, packed_columns(Level::best()));
+    room.step == room.tiles.all
 }
 
 /// The convolution of images whose lengths have been checked.
@@ -258,7 +340,7 @@ pub(crate) fn conv2d<F: Filters>(
     assert_eq!(filters.channels(), (shape.in_channels, shape.out_channels), "weights");
     let (height, width) = shape.output();
     let batch = out.len() / (height * width * shape.out_channels);
-    let Room { tiles, step, lens } = Room::new::<F>(shape, batch);
+    let Room { tiles, step, lens } = Room::new::<F>(shape, batch, filters.panel());
     let (inputs, outputs) = (padded(shape.in_channels), padded(shape.out_channels));
     let rows = sources(shape.source.0, shape.input.0, (1, side));
     let columns = sources(shape.source.1, shape.input.1, (1, side));
@@ -281,25 +363,25 @@ pub(crate) fn conv2d<F: Filters>(
                 filters.enter(&Patch { x, shape, tiles, tile, rows, columns }, &operands, row);
             });
             let (numbers, noted) = (&*numbers, &*noted);
-            let numbers: &[<F::Level as Arithmetic>::Left] = bytemuck::cast_slice(numbers);
-            let chunk = |point| Chunked::new(&numbers[point * plane..][..plane], step);
-            let points = F::Line::POINTS;
-            gemms(points, chunk, count, |point| filters.point(point), products, outputs);
+            let numbers = bytemuck::cast_slice(numbers);
+            let patches = Patches { numbers, plane, room: step, rows: count };
+            filters.multiply(&patches, products);
+            let (points, panel) = (F::Line::POINTS, filters.panel());
+            let places = Products { rows: count, points, panel, channels: outputs };
             let products = Disjoint::new(products);
             for_each_tile(count, count * outputs * 200, |row| {
-                let plane = count * outputs;
-                for point in 0..points {
+                for point in 0..if F::NOTED > 0 { points } else { 0 } {
+                    let (at, plane) = places.place(row, 0);
                     // SAFETY: rows are disjoint.
                     #[allow(unsafe_code)]
-                    let sums = unsafe { products.part(point * plane + row * outputs, outputs) };
+                    let sums = unsafe { products.part(point * plane + at, outputs) };
                     let noted = &noted[(point * step + row) * F::NOTED..][..F::NOTED];
                     filters.leave(sums, point, noted);
                 }
                 with_tile(side * side * outputs, |values| {
                     filters.level().run(TileTransform {
                         products: &products,
-                        at: row * outputs,
-                        plane,
+                        place: |channel| places.place(row, channel),
                         channels: outputs,
                         out: values,
                         line: PhantomData::<F::Line>,

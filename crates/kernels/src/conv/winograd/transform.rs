@@ -153,10 +153,11 @@ impl Line for Four {
     }
 }
 
-/// The transform of one input's filters to the outputs of a panel.
+/// The transform of some inputs' filters to the outputs of a panel.
 struct FilterTransform<'a, L> {
-    /// `[9, width]`.
+    /// `[inputs, 9, width]`.
     taps: &'a [f32],
+    width: usize,
     out: &'a Disjoint<'a>,
     /// Where the first point's values go.
     at: usize,
@@ -165,25 +166,28 @@ struct FilterTransform<'a, L> {
     line: PhantomData<L>,
 }
 
-/// Transforms the taps `[9, width]` of one input's filters to the outputs of a panel: the first
-/// point's values go to `at`, those of the others `plane` values further each.
+/// Transforms the taps `[inputs, 9, width]` of some inputs' filters to the outputs of a panel: the
+/// first point's values `[inputs, width]` go to `at`, those of the others `plane` values further
+/// each.
 pub(crate) fn transform_filters<L: Line>(
     level: Level,
     taps: &[f32],
+    width: usize,
     out: &Disjoint<'_>,
-    at: usize,
-    plane: usize,
+    (at, plane): (usize, usize),
 ) {
-    level.run(FilterTransform { taps, out, at, plane, line: PhantomData::<L> });
+    level.run(FilterTransform { taps, width, out, at, plane, line: PhantomData::<L> });
 }
 
 impl<L: Line> Task for FilterTransform<'_, L> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { taps, out, at, plane, line: _ } = self;
-        let width = taps.len() / 9;
-        for lane in (0..width).step_by(S::LANES) {
+        let Self { taps, width, out, at, plane, line: _ } = self;
+        let inputs = taps.chunks_exact(9 * width).enumerate();
+        for (at, taps, lane) in inputs.flat_map(|(input, taps)| {
+            (0..width).step_by(S::LANES).map(move |lane| (at + input * width, taps, lane))
+        }) {
             let tap = |index: usize| taps[index * width + lane..][..S::LANES].as_ptr();
             // SAFETY: the instruction set is the caller's promise; `tap` is a whole vector; panels
             // of different threads do not overlap.
@@ -314,25 +318,24 @@ impl<P: Fn(usize) -> usize, L: Line> Task for PatchTransform<'_, P, L> {
 }
 
 /// The way back for one tile of the result, for all channels.
-pub(super) struct TileTransform<'a, L> {
+pub(super) struct TileTransform<'a, P, L> {
     pub(super) products: &'a Disjoint<'a>,
-    /// Where the tile's first point is.
-    pub(super) at: usize,
-    /// Values from point to point.
-    pub(super) plane: usize,
+    /// Where the first point's values from this channel on are, and the values from point to point.
+    pub(super) place: P,
     pub(super) channels: usize,
     /// `[tile, tile, channels]`.
     pub(super) out: &'a mut [f32],
     pub(super) line: PhantomData<L>,
 }
 
-impl<L: Line> Task for TileTransform<'_, L> {
+impl<P: Fn(usize) -> (usize, usize), L: Line> Task for TileTransform<'_, P, L> {
     #[allow(unsafe_code)]
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { products, at, plane, channels, out, line: _ } = self;
+        let Self { products, place, channels, out, line: _ } = self;
         assert!(out.len() >= L::TILE * L::TILE * channels && channels.is_multiple_of(S::LANES));
         for channel in (0..channels).step_by(S::LANES) {
+            let (at, plane) = place(channel);
             // SAFETY: the instruction set is the caller's promise, every vector is read from and
             // written to a slice of its length, and threads read different tiles.
             unsafe {
@@ -341,7 +344,7 @@ impl<L: Line> Task for TileTransform<'_, L> {
                     let mut m = [S::splat(0.0); SIDE];
                     for (y, m) in m.iter_mut().enumerate().take(L::PATCH) {
                         let point = y * L::PATCH + x;
-                        let part = products.part(point * plane + at + channel, S::LANES);
+                        let part = products.part(point * plane + at, S::LANES);
                         *m = S::load(part.as_ptr());
                     }
                     for (row, value) in half.iter_mut().zip(L::tile_values::<S>(m)) {
