@@ -161,7 +161,6 @@ fn short_texts(info: &ModelInfo, plan: &Plan, tokens: usize) -> Vec<Texts> {
 
 impl Walk<'_> {
     fn plan(&self, plan: &Plan, samples: usize, weights: u64) -> MemoryPlan {
-        let rows = samples * self.texts.len();
         let (height, width) = self.info.latent_size(plan.width, plan.height);
         let channels = self.info.vae.latent_channels;
         let meter = Meter::planning();
@@ -171,7 +170,9 @@ impl Walk<'_> {
         let conditioning: Vec<_> =
             (0..samples).flat_map(|_| self.texts.iter().filter_map(encode)).collect();
         // All texts of a row are equally long.
-        let texts: Vec<_> = conditioning.iter().map(|conditioned| conditioned.at(0)).collect();
+        let texts = conditioning.chunks(self.texts.len().max(1));
+        let texts: Vec<Vec<_>> =
+            texts.map(|of| of.iter().map(|conditioned| conditioned.at(0)).collect()).collect();
         // Begin and finish are done a sample at a time, beside the conditioning of all.
         let held = meter.live();
         let mut begin = meter.peak();
@@ -182,8 +183,8 @@ impl Walk<'_> {
             begin = begin.max(held + meter.peak());
         }
         if !texts.is_empty() {
-            let latents = planned(rows, height, width, channels, &meter);
-            let timesteps = vec![0.0; rows];
+            let latents = planned(texts.len(), height, width, channels, &meter);
+            let timesteps = vec![0.0; texts.len()];
             self.unet.forward(&latents, &timesteps, &texts, &[]);
         }
         let step = meter.peak();

@@ -124,29 +124,28 @@ impl Model {
             return Err(Error::Invalid("a sample of the batch is finished".into()));
         }
 
-        // One row for each prediction: unconditional first where there is guidance.
+        // A prediction for each text: unconditional first where there is guidance.
         let mut latents = Vec::new();
         let mut timesteps = Vec::new();
-        let mut conditioning: Vec<&Conditioning> = Vec::new();
+        let mut conditioning: Vec<Vec<&Conditioning>> = Vec::new();
         let mut guidance = Vec::new();
         for sample in samples.iter() {
             let step = sample.state.step;
             let mut latent = sample.latent.clone();
             sample.scheduler.scale_model_input(step, &mut latent);
-            for texts in &sample.conditioning {
-                latents.push(latent.clone());
-                timesteps.push(sample.scheduler.timesteps()[step]);
-                conditioning.push(texts.at(sample.state.done));
-                if let Some(channels) = self.info.unet.guidance_channels {
-                    guidance.push(guidance_embedding(sample.plan.guidance, channels));
-                }
+            latents.push(latent);
+            timesteps.push(sample.scheduler.timesteps()[step]);
+            let texts = sample.conditioning.iter();
+            conditioning.push(texts.map(|texts| texts.at(sample.state.done)).collect());
+            if let Some(channels) = self.info.unet.guidance_channels {
+                guidance.push(guidance_embedding(sample.plan.guidance, channels));
             }
         }
         let rows: Vec<&[f32]> = latents.iter().map(Vec::as_slice).collect();
         let predictions = self.runtime.run(|| {
             let latents = self.latents(&rows, width, height, self.runtime.meter());
             let out = self.unet.forward(&latents, &timesteps, &conditioning, &guidance);
-            (0..rows.len()).map(|row| out.planes(row)).collect::<Vec<_>>()
+            (0..out.shape().batch).map(|row| out.planes(row)).collect::<Vec<_>>()
         });
 
         let mut predictions = predictions.into_iter();

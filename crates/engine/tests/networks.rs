@@ -6,7 +6,7 @@ use std::path::Path;
 
 use diffusion_engine::Precision;
 use diffusion_engine::config::{ClipTextConfig, Reader, UNetConfig, VaeConfig};
-use diffusion_engine::models::{ClipText, UNet, Vae, guidance_embedding};
+use diffusion_engine::models::{ClipText, Conditioning, UNet, Vae, guidance_embedding};
 use diffusion_engine::ops::{Meter, Packing, Tensor};
 use diffusion_engine::source::Source;
 use diffusion_engine::weights::Weights;
@@ -80,9 +80,35 @@ fn predict(unet: &UNet, goldens: &Goldens, case: &str, guidance: &[Vec<f32>]) ->
         .chunks(77 * hidden)
         .map(|row| unet.condition(&Tensor::sequences(&[row], hidden, &meter)))
         .collect();
-    let conditioning: Vec<_> = conditioning.iter().collect();
+    let conditioning: Vec<_> = conditioning.iter().map(|text| vec![text]).collect();
     let noise = unet.forward(&latents, &timesteps, &conditioning, guidance);
     (0..rows.len()).flat_map(|row| noise.planes(row)).collect()
+}
+
+#[test]
+fn texts_of_one_latent_predict_what_they_do_apart() {
+    let (unet, goldens, meter) = (unet("tiny-sd1", 0), Goldens::open("modules-sd1"), Meter::new());
+    let floats = |part: &str| goldens.floats(&format!("unet.b3.{part}"));
+    let shape = goldens.shape("unet.b3.sample");
+    let (channels, height, width) = (shape[1], shape[2], shape[3]);
+    let (sample, context) = (floats("sample"), floats("context"));
+    let latents: Vec<&[f32]> = sample.chunks(channels * height * width).take(2).collect();
+    let hidden = goldens.shape("unet.b3.context")[2];
+    let texts: Vec<_> = context
+        .chunks(77 * hidden)
+        .cycle()
+        .take(3)
+        .map(|row| unet.condition(&Tensor::sequences(&[row], hidden, &meter)))
+        .collect();
+    let [a, b] = latents[..] else { panic!("two latents") };
+    let predict = |latents: &[&[f32]], times: &[f32], texts: &[Vec<&Conditioning>]| {
+        let latents = Tensor::images(latents, channels, height, width, &meter);
+        let out = unet.forward(&latents, times, texts, &[]);
+        (0..out.shape().batch).flat_map(|row| out.planes(row)).collect::<Vec<_>>()
+    };
+    let together = predict(&[a, b], &[900.0, 30.0], &[vec![&texts[0], &texts[1]], vec![&texts[2]]]);
+    let each = texts.iter().map(|text| vec![text]).collect::<Vec<_>>();
+    assert_eq!(together, predict(&[a, a, b], &[900.0, 900.0, 30.0], &each));
 }
 
 #[test]

@@ -94,11 +94,12 @@ impl BenchEngine {
             let condition =
                 |text| unet.condition(&Tensor::sequences(&[text], WIDTH, runtime.meter()));
             let (first, second) = (condition(first), condition(second));
-            let rows: Vec<&[f32]> = latents.chunks(latents.len() / 2).collect();
+            // Both rows have the same latent, as in every step with guidance.
+            let latent = &latents[..latents.len() / 2];
             let out = unet.forward(
-                &Tensor::images(&rows, CHANNELS, SIDE, SIDE, runtime.meter()),
-                &[timestep; 2],
-                &[&first, &second],
+                &Tensor::images(&[latent], CHANNELS, SIDE, SIDE, runtime.meter()),
+                &[timestep],
+                &[vec![&first, &second]],
                 &[],
             );
             Ok([out.planes(0), out.planes(1)].concat())

@@ -55,7 +55,8 @@ impl Inputs {
         let latent = CHANNELS * SIDE * SIDE;
         write(folder, "noise", &Generator::new(SEED).randn(latent))?;
         let mut other = Generator::new(SEED + 1);
-        write(folder, "latents", &other.randn(2 * latent))?;
+        // Under guidance both rows begin with the same latent.
+        write(folder, "latents", &other.randn(latent).repeat(2))?;
         write(folder, "text", &other.randn(2 * TOKENS * WIDTH))?;
         let picture = other.randn(3 * PIXELS * PIXELS);
         write(folder, "picture", &picture.iter().map(|v| v.clamp(-1.0, 1.0)).collect::<Vec<_>>())

@@ -4,6 +4,7 @@ mod clip;
 mod embedding;
 mod loader;
 mod resnet;
+mod rows;
 mod transformer;
 mod unet;
 mod vae;

@@ -1,7 +1,7 @@
 //! The spatial transformer of the UNet (diffusers' `Transformer2DModel`).
 
 use super::Loader;
-use super::unet::Conditioning;
+use super::rows::Rows;
 use crate::Result;
 use crate::config::BlockAttention;
 use crate::ops::{
@@ -33,7 +33,7 @@ struct Layer {
     norm3: LayerNorm,
     feed_in: GatedLinear,
     feed_out: Linear,
-    /// Which keys and values of a [`Conditioning`] are this layer's.
+    /// Which keys and values of a [`super::unet::Conditioning`] are this layer's.
     index: usize,
 }
 
@@ -84,11 +84,15 @@ impl Transformer {
         })
     }
 
-    pub(super) fn forward(&self, x: Tensor, conditioning: &[&Conditioning]) -> Tensor {
+    /// A row for each text, whether `x` has one for each or one for each latent.
+    pub(super) fn forward(&self, mut x: Tensor, rows: &Rows<'_>) -> Tensor {
         let (height, width) = (x.shape().height, x.shape().width);
         let mut hidden = self.project_in.apply(&group_norm(&x, &self.norm)).into_sequence();
         for layer in &self.layers {
-            hidden = layer.forward(hidden, conditioning);
+            hidden = layer.forward(hidden, rows);
+        }
+        if !rows.are_apart(&x) {
+            x = rows.part(&x);
         }
         self.project_out.add(&hidden.into_image(height, width), x)
     }
@@ -141,7 +145,7 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: Tensor, conditioning: &[&Conditioning]) -> Tensor {
+    fn forward(&self, x: Tensor, rows: &Rows<'_>) -> Tensor {
         let normed = layer_norm(&x, &self.norm1);
         let own = &self.own;
         let attended = attention(
@@ -152,11 +156,15 @@ impl Layer {
             own.precision,
         );
         drop(normed);
-        let x = linear_plus(&attended, &own.out, x);
+        let mut x = linear_plus(&attended, &own.out, x);
         drop(attended);
+        if !rows.are_apart(&x) {
+            x = rows.part(&x);
+        }
 
         let query = linear(&layer_norm(&x, &self.norm2), &self.text.query);
-        let sources: Vec<&KeyValue> = conditioning.iter().map(|c| &c.layers[self.index]).collect();
+        let texts = rows.conditioning().iter();
+        let sources: Vec<&KeyValue> = texts.map(|text| &text.layers[self.index]).collect();
         let attended = cross_attention(&query, &sources, self.text.heads);
         let x = linear_plus(&attended, &self.text.out, x);
         drop((query, attended));

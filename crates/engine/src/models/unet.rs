@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::resnet::{Resnet, ResnetConfig};
+use super::rows::Rows;
 use super::transformer::{Transformer, TransformerConfig};
 use super::{Loader, timestep_embedding};
 use crate::Result;
@@ -182,23 +183,24 @@ impl UNet {
         Conditioning { layers }
     }
 
-    /// The prediction for a batch of latents, one timestep and one conditioning for each row.
+    /// The predictions for a batch of latents, each at a timestep and under one text or more: a row
+    /// for each text. What does not depend on the text yet is computed once for each latent.
     ///
-    /// `guidance` holds, for each row, the embedding of its guidance scale, where the model was
+    /// `guidance` holds, for each latent, the embedding of its guidance scale, where the model was
     /// distilled with one; otherwise it is empty.
     pub fn forward(
         &self,
         latents: &Tensor,
         timesteps: &[f32],
-        conditioning: &[&Conditioning],
+        texts: &[Vec<&Conditioning>],
         guidance: &[Vec<f32>],
     ) -> Tensor {
-        let time = self.time.forward(timesteps, guidance, &self.config);
+        let rows = Rows::new(self.time.forward(timesteps, guidance, &self.config), texts);
         let mut x = Rc::new(conv2d(latents, &self.conv_in));
         let mut skips = vec![x.clone()];
         for block in &self.down {
             for layer in &block.layers {
-                x = Rc::new(layer.forward(&x, &time, conditioning));
+                x = Rc::new(layer.forward(&x, &rows));
                 skips.push(x.clone());
             }
             if let Some(conv) = &block.downsample {
@@ -208,16 +210,20 @@ impl UNet {
         }
 
         let (resnet1, transformer, resnet2) = &self.middle;
-        let mut x = resnet1.forward(&x, &time);
-        x = transformer.forward(x, conditioning);
-        x = resnet2.forward(&x, &time);
+        let mut x = resnet1.forward(&x, rows.time(&x));
+        x = transformer.forward(x, &rows);
+        x = resnet2.forward(&x, rows.time(&x));
 
         for block in &self.up {
             for layer in &block.layers {
                 if let Some(skip) = skips.pop() {
-                    x = concat_channels(&x, &skip);
+                    x = if rows.are_apart(&skip) {
+                        concat_channels(&x, &skip)
+                    } else {
+                        concat_channels(&x, &rows.part(&skip))
+                    };
                 }
-                x = layer.forward(&x, &time, conditioning);
+                x = layer.forward(&x, &rows);
             }
             if let (Some(conv), Some(next)) = (&block.upsample, skips.last()) {
                 // To the skip's size: twice as large, or one less where a side was odd.
@@ -264,10 +270,10 @@ impl Parts {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, time: &[Vec<f32>], conditioning: &[&Conditioning]) -> Tensor {
-        let x = self.resnet.forward(x, time);
+    fn forward(&self, x: &Tensor, rows: &Rows<'_>) -> Tensor {
+        let x = self.resnet.forward(x, rows.time(x));
         match &self.transformer {
-            Some(transformer) => transformer.forward(x, conditioning),
+            Some(transformer) => transformer.forward(x, rows),
             None => x,
         }
     }
@@ -287,7 +293,7 @@ impl TimeEmbedding {
         })
     }
 
-    /// For each row the SiLU of its embedding: no residual block uses it without.
+    /// For each latent the SiLU of its embedding: no residual block uses it without.
     fn forward(
         &self,
         timesteps: &[f32],

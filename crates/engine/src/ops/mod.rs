@@ -24,6 +24,6 @@ pub use linear::{
 pub use meter::{Meter, Taken};
 pub use norm::{GroupNorm, LayerNorm, group_norm, group_norm_silu, layer_norm};
 pub use packing::{Packing, Precision};
-pub use pointwise::{concat_channels, silu_vector};
+pub use pointwise::{concat_channels, repeat_rows, silu_vector};
 pub use tensor::{Shape, Tensor};
 pub use tokens::{concat_tokens, scale_tokens, sum};

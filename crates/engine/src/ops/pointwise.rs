@@ -20,3 +20,14 @@ pub fn concat_channels(x: &Tensor, y: &Tensor) -> Tensor {
     }
     out
 }
+
+/// The batch rows `rows` of `x`, one after the other; each as often as it is named.
+pub fn repeat_rows(x: &Tensor, rows: &[usize]) -> Tensor {
+    let mut out = Tensor::empty(Shape { batch: rows.len(), ..x.shape() }, x.meter());
+    if !out.is_planned() {
+        for (to, &from) in rows.iter().enumerate() {
+            out.row_mut(to).copy_from_slice(x.row(from));
+        }
+    }
+    out
+}
