@@ -22,7 +22,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: None, memory_limit: None, keep_packed: 4 << 30, precision: Precision::F32 }
+        Self { threads: None, memory_limit: None, keep_packed: 2 << 30, precision: Precision::F32 }
     }
 }
 
