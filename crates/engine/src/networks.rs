@@ -53,8 +53,8 @@ mod tests {
         let keep = |memory_limit| keep(&Options { memory_limit, ..Options::default() }, 2 << 30);
         let most = Options::default().keep_packed;
         assert_eq!(
-            [None, Some(64 << 30), Some(12 << 30), Some(3 << 30)].map(keep),
-            [most, most, 2 << 30, 0]
+            [None, Some(64 << 30), Some(8 << 30), Some(3 << 30)].map(keep),
+            [most, most, 1 << 30, 0]
         );
     }
 }

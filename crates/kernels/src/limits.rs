@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::conv::{ConvShape, ConvWeights, conv2d};
+use crate::conv::{ConvShape, ConvWeights, conv2d, conv2d_stored};
 use crate::epilogue::Target;
 use crate::gemm::{MAX_DEPTH, Panels, ROW_STRIDE, multiply, packed_len};
 use crate::scratch::Buffer;
@@ -142,6 +142,18 @@ fn convolutions_refuse_what_does_not_fit() {
     refuses("weights", || {
         conv2d(&mut zeros(values), &zeros(values), &one, &direct, &Epilogue::default());
     });
+
+    let stored = |weight: &[u8], x: usize, out: usize, shape: &ConvShape| {
+        let (weight, epilogue) = ((Stored::F16, weight), Epilogue::default());
+        conv2d_stored(&mut zeros(out), &zeros(x), weight, shape, &epilogue);
+    };
+    let (values, weight) = (16 * 16 * 16, vec![0; 2 * 9 * 16 * 16]);
+    stored(&weight, 0, 0, &SHAPE);
+    stored(&weight, values, values, &SHAPE);
+    refuses("weight length", || stored(&weight[2..], values, values, &SHAPE));
+    refuses("whole number of images", || stored(&weight, values + 1, values, &SHAPE));
+    refuses("output length", || stored(&weight, values, values - 1, &SHAPE));
+    refuses("without a transform", || stored(&weight, 9 * 16, 9 * 16, &direct));
 
     let pack = |shape: ConvShape| drop(ConvWeights::pack(Stored::F32, &[], &shape));
     refuses("weight length", || pack(SHAPE));
