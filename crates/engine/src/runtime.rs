@@ -14,7 +14,7 @@ pub struct Options {
     /// The most bytes that weights and activations may take together; unlimited by default.
     pub memory_limit: Option<u64>,
     /// Bytes of packed `f32` weights that each model keeps at the most, and where memory is limited
-    /// less; what goes beyond is packed each time that it is used.
+    /// less; what goes beyond is packed, or transformed, each time that it is used.
     pub keep_packed: u64,
     /// In which numbers the UNet computes, which takes most of the time.
     pub precision: Precision,

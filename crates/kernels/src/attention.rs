@@ -386,7 +386,7 @@ impl Seen {
     }
 }
 
-/// Folds the values of one vector, halves with halves.
+/// Folds the values of one vector, halves with halves. A largest value may miss a NaN; sums never do.
 #[inline(always)]
 fn fold<S: Simd>(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = S::LANES / 2;

@@ -33,9 +33,14 @@ pub use activation::{activate, interleave};
 pub use attention::{AttentionShape, attention, attention_scratch};
 pub use conv::{ConvShape, ConvWeights, conv2d, conv2d_scratch, conv2d_stored};
 pub use epilogue::{Activation, Epilogue, Then};
-pub use gemm::{Gated, Packed, thread_scratch};
+pub use gemm::{Gated, Packed};
 pub use linear::{linear, linear_gated};
 pub use norm::{group_norm, layer_norm};
 pub use scratch::Prepared;
 pub use simd::instruction_set;
 pub use widen::{Stored, widen};
+
+/// Bytes of working memory that a thread keeps from call to call, at the most.
+pub fn thread_scratch() -> usize {
+    4 * (gemm::thread_values() + conv::winograd::thread_values(simd::Level::best()))
+}

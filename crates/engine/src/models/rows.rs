@@ -9,8 +9,10 @@ use crate::ops::{Tensor, repeat_rows};
 pub(super) struct Rows<'a> {
     /// For each row its latent, in order.
     latent: Vec<usize>,
-    /// What every residual block takes of the time, for each latent and for each row.
-    time: [Vec<Vec<f32>>; 2],
+    /// What every residual block takes of the time, for each latent.
+    time: Vec<Vec<f32>>,
+    /// The same for each row.
+    time_of_rows: Vec<Vec<f32>>,
     conditioning: Vec<&'a Conditioning>,
 }
 
@@ -18,16 +20,16 @@ impl<'a> Rows<'a> {
     /// `time` and the texts of each latent.
     pub(super) fn new(time: Vec<Vec<f32>>, texts: &[Vec<&'a Conditioning>]) -> Self {
         assert_eq!(time.len(), texts.len(), "a timestep and texts for each latent");
+        assert!(texts.iter().all(|texts| !texts.is_empty()), "a latent without a text");
         let rows = texts.iter().enumerate();
         let latent: Vec<_> = rows.flat_map(|(i, texts)| texts.iter().map(move |_| i)).collect();
-        let each = latent.iter().map(|&latent| time[latent].clone()).collect();
-        Self { latent, time: [time, each], conditioning: texts.concat() }
+        let time_of_rows = latent.iter().map(|&latent| time[latent].clone()).collect();
+        Self { latent, time, time_of_rows, conditioning: texts.concat() }
     }
 
     /// The time for each batch row of `x`.
     pub(super) fn time(&self, x: &Tensor) -> &[Vec<f32>] {
-        let [one, each] = &self.time;
-        if x.shape().batch == each.len() { each } else { one }
+        if self.are_apart(x) { &self.time_of_rows } else { &self.time }
     }
 
     /// The conditioning of each row.
@@ -41,7 +43,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A row for each text of what has one for each latent.
-    pub(super) fn part(&self, x: &Tensor) -> Tensor {
+    pub(super) fn split(&self, x: &Tensor) -> Tensor {
         repeat_rows(x, &self.latent)
     }
 }

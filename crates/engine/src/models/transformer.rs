@@ -92,7 +92,7 @@ impl Transformer {
             hidden = layer.forward(hidden, rows);
         }
         if !rows.are_apart(&x) {
-            x = rows.part(&x);
+            x = rows.split(&x);
         }
         self.project_out.add(&hidden.into_image(height, width), x)
     }
@@ -159,7 +159,7 @@ impl Layer {
         let mut x = linear_plus(&attended, &own.out, x);
         drop(attended);
         if !rows.are_apart(&x) {
-            x = rows.part(&x);
+            x = rows.split(&x);
         }
 
         let query = linear(&layer_norm(&x, &self.norm2), &self.text.query);

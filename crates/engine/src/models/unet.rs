@@ -220,7 +220,7 @@ impl UNet {
                     x = if rows.are_apart(&skip) {
                         concat_channels(&x, &skip)
                     } else {
-                        concat_channels(&x, &rows.part(&skip))
+                        concat_channels(&x, &rows.split(&skip))
                     };
                 }
                 x = layer.forward(&x, &rows);

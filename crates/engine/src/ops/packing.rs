@@ -43,7 +43,8 @@ impl FromStr for Precision {
 /// How the layers of a component keep their weights, and what packing them all takes.
 ///
 /// Weights lie in their file as stored: mapped, so that `f16` costs two bytes a value. What is packed
-/// is kept as far as there is room, and otherwise made each time that an op needs it. Layers whose
+/// is kept as far as there is room, and otherwise made, or transformed while it is used, each time that
+/// an op needs it. Layers whose
 /// form never changes have their room from the start; 3×3 convolutions, whose form and size follow
 /// the image, share what is left, in the order in which they first run.
 #[derive(Debug, Clone)]
@@ -189,7 +190,7 @@ impl<T: Prepared> Place<T> {
     }
 
     /// What is kept, where it `fits`; otherwise what `pack` makes, which has these bytes, if there is
-    /// room to keep it from then on.
+    /// room to keep it from then on (unless somebody takes that room meanwhile).
     pub(super) fn kept(
         &self,
         fits: impl Fn(&T) -> bool,
@@ -200,9 +201,12 @@ impl<T: Prepared> Place<T> {
             Self::Made => false,
             Self::Kept(_) => true,
             Self::Shared(slot, budget) => {
-                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                let (fit, old) = kept.as_ref().map_or((false, 0), |w| (fits(w), w.bytes()));
-                fit || budget.has(bytes.saturating_sub(old) as u64)
+                let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                let fit = kept.as_ref().is_some_and(|weights| fits(weights));
+                if !fit && let Some(old) = kept.take() {
+                    budget.give_back(old.bytes() as u64);
+                }
+                fit || budget.has(bytes as u64)
             }
         };
         may.then(|| self.get(fits, pack))
@@ -297,6 +301,9 @@ mod tests {
         // Asked for only if it is kept, nothing is packed in vain.
         let kept = |bytes| first.kept(|kept| kept.0 == bytes, bytes, || Of(bytes)).map(|w| w.0);
         assert_eq!([kept(30), kept(31), kept(29)], [Some(30), None, Some(29)]);
+        // What no longer fits gives its room to others.
+        assert_eq!(kept(31), None);
+        assert!(!packs_again(&second, 60));
     }
 
     #[test]

@@ -70,13 +70,13 @@ impl ConvShape {
         self.method() != Method::Direct
     }
 
-    /// Whether [`conv2d_stored`] takes less time for `batch` images than packing the weights for
-    /// [`conv2d`] does, and that: where the filters are transformed for many tiles at a time.
+    /// Whether [`conv2d_stored`] takes less time on the threads of this pool, for `batch` images, than
+    /// packing the weights and [`conv2d`]: where the filters are transformed for all tiles at a time.
     pub fn pays_unpacked(&self, batch: usize) -> bool {
         match self.method() {
             Method::Direct => false,
-            Method::Two => winograd::in_one_pass::<Untransformed<'_, Two>>(self, batch),
-            Method::Four => winograd::in_one_pass::<Untransformed<'_, Four>>(self, batch),
+            Method::Two => winograd::pays_untransformed::<Two>(self, batch),
+            Method::Four => winograd::pays_untransformed::<Four>(self, batch),
         }
     }
 
@@ -141,7 +141,7 @@ fn sources(source: usize, input: usize, padding: (usize, usize)) -> Vec<Option<u
         .collect()
 }
 
-/// Bytes of working memory that [`conv2d`] takes for `batch` images, beside that of the threads.
+/// Bytes of working memory that [`conv2d`] or [`conv2d_stored`] takes for `batch` images, beside that of the threads.
 pub fn conv2d_scratch(shape: &ConvShape, batch: usize) -> usize {
     match shape.method() {
         Method::Direct => 0,
@@ -195,14 +195,17 @@ pub(crate) fn conv2d_stored_at(
     let (outputs, inputs) = (shape.out_channels, shape.in_channels);
     match shape.method() {
         Method::Direct => panic!("a convolution without a transform"),
-        _ if batch == 0 => {}
         Method::Two => {
             let filters = Untransformed::<Two>::new(level, stored, bytes, outputs, inputs);
-            winograd::conv2d(out, x, &filters, shape, epilogue);
+            if batch > 0 {
+                winograd::conv2d(out, x, &filters, shape, epilogue);
+            }
         }
         Method::Four => {
             let filters = Untransformed::<Four>::new(level, stored, bytes, outputs, inputs);
-            winograd::conv2d(out, x, &filters, shape, epilogue);
+            if batch > 0 {
+                winograd::conv2d(out, x, &filters, shape, epilogue);
+            }
         }
     }
 }
@@ -271,6 +274,9 @@ pub(crate) mod tests {
             ConvShape { source: (2, 600), input: (2, 600), ..base },
             ConvShape { source: (33, 30), input: (33, 30), in_channels: 130, ..wide },
             ConvShape { source: (8, 9), input: (8, 9), ..wide },
+            // Of several runs.
+            ConvShape { source: (8, 8), input: (8, 8), in_channels: 530, ..wide },
+            ConvShape { source: (16, 13), input: (16, 13), in_channels: 270, ..wide },
         ];
         // Interpreted, a few small ones must do, and the smallest of Winograd's transform.
         let few = [
@@ -329,9 +335,14 @@ pub(crate) mod tests {
             stride: 1,
             padding: (1, 1),
         };
-        assert!(shape(16, 1280).pays_unpacked(2) && shape(8, 1280).pays_unpacked(2));
-        assert!(!shape(64, 320).pays_unpacked(2) && !shape(512, 128).pays_unpacked(1));
-        assert!(!shape(4, 1280).pays_unpacked(2), "a direct one");
+        let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        on(2).install(|| {
+            assert!(shape(16, 1280).pays_unpacked(2) && shape(8, 1280).pays_unpacked(2));
+            assert!(!shape(64, 320).pays_unpacked(2) && !shape(512, 128).pays_unpacked(1));
+            assert!(!shape(4, 1280).pays_unpacked(2), "a direct one");
+        });
+        // Not where there are too few panels for all threads.
+        assert!(!on(100).install(|| shape(8, 1280).pays_unpacked(2)));
     }
 
     #[test]

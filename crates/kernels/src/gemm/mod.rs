@@ -14,10 +14,9 @@ pub(crate) use micro::{MAX_DEPTH, ROW_STRIDE};
 pub(crate) use pack::{GATE_GROUP, Panels, TURN, Weight, gate_order, packed_columns, packed_len};
 pub use pack::{Gated, Packed};
 
-use crate::conv::winograd::thread_values;
 use crate::parallel::{Disjoint, for_each_tile};
 use crate::scratch::{with_rows, with_tile};
-use crate::simd::{Level, MAX_ROWS, PANEL_VECTORS};
+use crate::simd::{MAX_ROWS, PANEL_VECTORS};
 
 /// The left operand of a product, row by row.
 pub(crate) trait Rows<T>: Sync {
@@ -138,11 +137,10 @@ pub(crate) fn gemms<'a, A: Arithmetic>(
     });
 }
 
-/// Bytes of working memory that a thread keeps: one block's left operand and sums, the scores of a
-/// tile of attention, and transformed filters.
-pub fn thread_scratch() -> usize {
-    let block = BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS);
-    4 * (block + MAX_ROWS * ROW_STRIDE + thread_values(Level::best()))
+/// Values of working memory that a thread keeps: one block's left operand and sums, and the scores of
+/// a tile of attention.
+pub(crate) fn thread_values() -> usize {
+    BLOCK_ROWS * (ROW_STRIDE + BLOCK_COLUMNS) + MAX_ROWS * ROW_STRIDE
 }
 
 /// Computes one block on this thread.
@@ -358,6 +356,7 @@ pub(crate) unsafe fn multiply<A: Arithmetic, T: Tile<A>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::Level;
     use crate::testing::{close, values};
 
     /// The definition, in f64.

@@ -314,3 +314,50 @@ impl<'a, A: Arithmetic> Panels<'a, A> {
         self.numbers
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::values;
+
+    #[test]
+    fn blocks_are_transposed_on_every_instruction_set() {
+        for level in Level::available() {
+            for (width, stride) in [(16, 80), (32, 161), (12, TURN), (4, 100)] {
+                let block = values((width - 1) * stride + TURN, 1);
+                let mut rows = vec![f32::NAN; TURN * width];
+                level.run(Transpose { block: &block, stride, rows: &mut rows, width });
+                for (at, row) in rows.chunks_exact(width).enumerate() {
+                    let column = (0..width).map(|column| block[column * stride + at]);
+                    assert!(column.eq(row.iter().copied()), "{level:?} {width} {stride}: {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn some_inputs_of_a_weight_come_in_their_order() {
+        let (outputs, inputs, taps) = (5, 301, 9);
+        let weight: Vec<f32> = (0..outputs * inputs * taps).map(|i| i as f32).collect();
+        let bytes: Vec<u8> = weight.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let weight_of = Weight::new(Stored::F32, &bytes, (outputs, inputs, taps));
+        let (width, some, mut next) = (8, 7..290, 7 * taps);
+        weight_of.transposed(
+            width,
+            some.clone(),
+            |column| Some(column).filter(|&c| c < outputs),
+            |first, rows| {
+                assert_eq!(first, next);
+                for row in rows.chunks_exact(width) {
+                    for (column, &value) in row.iter().enumerate() {
+                        let want = weight.get(column * inputs * taps + next);
+                        let want = want.filter(|_| column < outputs).copied().unwrap_or(0.0);
+                        assert_eq!(value, want);
+                    }
+                    next += 1;
+                }
+            },
+        );
+        assert_eq!(next, some.end * taps);
+    }
+}

@@ -27,7 +27,7 @@ pub(super) unsafe fn run(task: impl Task) {
 /// bias of exponents.
 const ROUND: f32 = 12_582_912.0 + 127.0;
 
-#[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
+#[allow(clippy::undocumented_unsafe_blocks)] // Each is a few instructions, under the trait's promise.
 impl Simd for Avx2 {
     type V = __m256;
     /// Beside [`ROUND`]: the low bits hold the integer and an exponent's bias.

@@ -27,7 +27,7 @@ pub(super) unsafe fn run(task: impl Task) {
     unsafe { task.run::<Avx512>() }
 }
 
-#[allow(clippy::undocumented_unsafe_blocks)] // Each is one instruction, under the trait's promise.
+#[allow(clippy::undocumented_unsafe_blocks)] // Each is a few instructions, under the trait's promise.
 impl Simd for Avx512 {
     type V = __m512;
     type Integers = __m512;

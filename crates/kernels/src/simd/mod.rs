@@ -44,15 +44,15 @@ pub(crate) trait Simd {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of each pair; where one is NaN, `b`.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The nearest integers, to even where two are as near, of values from −126 to 127.
+    /// The nearest integers, either where two are as near, of values from −126 to 127.
     unsafe fn round(a: Self::V) -> Self::Integers;
     /// Integers as values.
     unsafe fn value(n: Self::Integers) -> Self::V;
     /// `a · 2^n`.
     unsafe fn scale(a: Self::V, n: Self::Integers) -> Self::V;
 
-    /// Transposes a block of eight by eight values: its rows are `from_stride` values apart, those
-    /// of the result `to_stride`.
+    /// Transposes a block of eight by eight values: its rows of eight are `from_stride` values apart,
+    /// those of the result `to_stride`.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for row in 0..8 {

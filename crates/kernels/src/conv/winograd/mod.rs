@@ -301,7 +301,8 @@ impl Room {
             [numbers, rows * F::NOTED, panels * apart(rows * panel)]
                 .map(|len| F::Line::POINTS * len)
         };
-        let most = VALUES / lens(1).iter().sum::<usize>();
+        let row = chunked_len(1, depth::<F>(shape)) + F::NOTED + padded(shape.out_channels);
+        let most = VALUES / (F::Line::POINTS * row);
         let passes = tiles.all.div_ceil(most.max(56)).max(1);
         let step = tiles.all.div_ceil(passes).next_multiple_of(Level::best().rows()).min(tiles.all);
         Self { tiles, step, lens: lens(step) }
@@ -320,11 +321,13 @@ pub(crate) fn scratch<F: Filters>(shape: &ConvShape, batch: usize) -> usize {
     4 * lens[0].max(lens[1])
 }
 
-/// Whether all tiles are computed at a time, so that each filter is transformed once where it is
-/// transformed while it is used.
-pub(super) fn in_one_pass<F: Filters>(shape: &ConvShape, batch: usize) -> bool {
-    let room = Room::new::<F>(shape, batch, packed_columns(Level::best()));
-    room.step == room.tiles.all
+/// Whether filters are best transformed while they are used: once each, since all tiles are computed
+/// at a time, and with panels enough for all threads.
+pub(super) fn pays_untransformed<L: Line>(shape: &ConvShape, batch: usize) -> bool {
+    let panel = packed_columns(Level::best());
+    let room = Room::new::<Untransformed<'_, L>>(shape, batch, panel);
+    let panels = padded(shape.out_channels).div_ceil(panel);
+    room.step == room.tiles.all && panels >= 2 * rayon::current_num_threads()
 }
 
 /// The convolution of images whose lengths have been checked.
@@ -370,7 +373,7 @@ pub(crate) fn conv2d<F: Filters>(
             let places = Products { rows: count, points, panel, channels: outputs };
             let products = Disjoint::new(products);
             for_each_tile(count, count * outputs * 200, |row| {
-                for point in 0..if F::NOTED > 0 { points } else { 0 } {
+                for point in (0..points).filter(|_| F::NOTED > 0) {
                     let (at, plane) = places.place(row, 0);
                     // SAFETY: rows are disjoint.
                     #[allow(unsafe_code)]

@@ -192,7 +192,7 @@ impl<L: Line> Task for FilterTransform<'_, L> {
             // SAFETY: the instruction set is the caller's promise; `tap` is a whole vector; panels
             // of different threads do not overlap.
             unsafe {
-                // No closures: they would not be compiled for the instruction set.
+                // Not by closures: these were calls, not compiled for the instruction set.
                 let mut g = [[S::splat(0.0); 3]; 3];
                 for (y, row) in g.iter_mut().enumerate() {
                     for (x, value) in row.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! Filters that are transformed while they are used, a panel and a run at a time.
 //!
 //! Those of a large layer, transformed, are four times as large as the weights; to keep them takes
-//! gigabytes, and to read them from memory takes longer than to make them again from the weights, in
-//! pieces that no more than the caches hold.
+//! gigabytes, and with two images or more it takes no less time to read them from memory than to make
+//! them again from the weights, in pieces that stay in the second- or third-level cache.
 
 use std::marker::PhantomData;
 
@@ -73,7 +73,7 @@ impl<L: Line> Filters for Untransformed<'_, L> {
                 let at = index * L::POINTS * apart(rows * panel);
                 out.part(at, L::POINTS * apart(rows * width))
             };
-            for (index, run) in runs(weight.inputs()).enumerate() {
+            for (nth, run) in runs(weight.inputs()).enumerate() {
                 let plane = apart(run.len() * width);
                 with_filters(L::POINTS * plane, |filters| {
                     let filters_out = Disjoint::new(filters);
@@ -87,13 +87,13 @@ impl<L: Line> Filters for Untransformed<'_, L> {
                         points.zip(filters.chunks_exact(plane)).enumerate()
                     {
                         level.compute(ChunkedProduct {
-                            a: patches.point(point).run(index),
+                            a: patches.point(point).run(nth),
                             rows: 0..rows,
                             b: Panels::new(level, run.len(), width, &filters[..run.len() * width]),
                             columns: 0..width,
                             sums: &mut sums[..rows * width],
                             stride: width,
-                            add: index > 0,
+                            add: nth > 0,
                         });
                     }
                 });
