@@ -20,18 +20,16 @@ const SHAPES: [(usize, usize, usize); 8] = [
 ];
 
 pub(crate) fn all(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("conv3x3");
+    group(criterion, "conv3x3", kernel);
+    group(criterion, "conv3x3, from stored weights", from_stored);
+}
+
+fn group<W: FnMut()>(criterion: &mut Criterion, name: &str, work: fn(usize, usize, usize) -> W) {
+    let mut group = criterion.benchmark_group(name);
     for (side, channels, filters) in SHAPES {
         let name = format!("{side}x{side} {channels}->{filters}");
         let multiplications = side * side * 9 * channels * filters;
-        time(&mut group, &name, multiplications, kernel(side, channels, filters));
-    }
-    group.finish();
-    let mut group = criterion.benchmark_group("conv3x3, from stored weights");
-    for (side, channels, filters) in SHAPES {
-        let name = format!("{side}x{side} {channels}->{filters}");
-        let multiplications = side * side * 9 * channels * filters;
-        time(&mut group, &name, multiplications, from_stored(side, channels, filters));
+        time(&mut group, &name, multiplications, work(side, channels, filters));
     }
     group.finish();
 }
