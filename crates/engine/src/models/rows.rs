@@ -38,12 +38,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Whether `x` has a row for each text.
-    pub(super) fn are_apart(&self, x: &Tensor) -> bool {
+    fn are_apart(&self, x: &Tensor) -> bool {
         x.shape().batch == self.latent.len()
     }
 
-    /// A row for each text of what has one for each latent.
-    pub(super) fn split(&self, x: &Tensor) -> Tensor {
-        repeat_rows(x, &self.latent)
+    /// `x` with a row for each text, where it has one for each latent only.
+    pub(super) fn split(&self, x: &Tensor) -> Option<Tensor> {
+        (!self.are_apart(x)).then(|| repeat_rows(x, &self.latent))
     }
 }

@@ -91,9 +91,7 @@ impl Transformer {
         for layer in &self.layers {
             hidden = layer.forward(hidden, rows);
         }
-        if !rows.are_apart(&x) {
-            x = rows.split(&x);
-        }
+        x = rows.split(&x).unwrap_or(x);
         self.project_out.add(&hidden.into_image(height, width), x)
     }
 
@@ -158,9 +156,7 @@ impl Layer {
         drop(normed);
         let mut x = linear_plus(&attended, &own.out, x);
         drop(attended);
-        if !rows.are_apart(&x) {
-            x = rows.split(&x);
-        }
+        x = rows.split(&x).unwrap_or(x);
 
         let query = linear(&layer_norm(&x, &self.norm2), &self.text.query);
         let texts = rows.conditioning().iter();

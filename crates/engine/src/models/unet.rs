@@ -217,11 +217,7 @@ impl UNet {
         for block in &self.up {
             for layer in &block.layers {
                 if let Some(skip) = skips.pop() {
-                    x = if rows.are_apart(&skip) {
-                        concat_channels(&x, &skip)
-                    } else {
-                        concat_channels(&x, &rows.split(&skip))
-                    };
+                    x = concat_channels(&x, rows.split(&skip).as_ref().unwrap_or(&skip));
                 }
                 x = layer.forward(&x, &rows);
             }
